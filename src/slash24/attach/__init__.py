@@ -1,0 +1,1 @@
+"""One pod's link and lease: ADD, DEL and CHECK as undoable steps."""

@@ -1,0 +1,1 @@
+"""The plugin, by the CNI specification."""

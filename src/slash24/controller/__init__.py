@@ -1,0 +1,1 @@
+"""Node blocks for the whole cluster."""

@@ -1,0 +1,1 @@
+"""Values, and what they mean. Standard library only, no I/O."""

@@ -1,0 +1,1 @@
+"""Pure compilers: what a node should have -> the kernel state that carries it."""

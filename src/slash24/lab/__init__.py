@@ -1,0 +1,1 @@
+"""An AKS-shaped lab on one Linux machine: fabric, nodes, API servers."""

@@ -1,0 +1,1 @@
+"""The rulebook: one dated rule a function. Pure."""

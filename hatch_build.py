@@ -31,12 +31,14 @@ def compile_programs(root: Path = ROOT) -> list[Path]:
         if compiler is None:
             raise RuntimeError("a C compiler is needed to build slash24's programs: install gcc (and musl-tools)")
         program.parent.mkdir(exist_ok=True)
-        subprocess.run([compiler, "-static", "-O2", "-s", "-Wall", "-Wextra", "-o", str(program), str(source)], check=True)
+        subprocess.run(
+            [compiler, "-static", "-O2", "-s", "-Wall", "-Wextra", "-o", str(program), str(source)], check=True
+        )
     return programs
 
 
 class CustomBuildHook(BuildHookInterface):  # type: ignore[misc]
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
         compile_programs(Path(self.root))
         build_data["pure_python"] = False
         build_data["infer_tag"] = True

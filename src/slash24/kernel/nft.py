@@ -1,0 +1,51 @@
+"""Run nft. Rules go in as text, nft's documented language; state comes back as JSON."""
+
+import json
+import subprocess
+from typing import Any
+
+from slash24.errors import Slash24Error, UnsupportedError
+from slash24.kernel.netns import inside
+
+
+class NftError(Slash24Error):
+    """nft refused a script; `script` is what it was given."""
+
+    def __init__(self, stderr: str, script: str) -> None:
+        super().__init__(f"nft refused the ruleset: {stderr.strip()}")
+        self.script = script
+
+
+def _run(arguments: list[str], script: str, netns: int | None) -> str:
+    try:
+        with inside(netns):
+            done = subprocess.run(["nft", *arguments], input=script, text=True, capture_output=True, check=False)
+    except FileNotFoundError as error:
+        raise UnsupportedError("the program nft is missing", fix="apt-get install nftables") from error
+    if done.returncode:
+        raise NftError(done.stderr, script)
+    return done.stdout
+
+
+def apply_script(script: str, netns: int | None = None) -> None:
+    """Apply an nft script in the namespace of a descriptor: all of it or, on NftError, none of it."""
+    # -f, not one call per rule: a file is one transaction, so packets never see half a ruleset.
+    _run(["-f", "-"], script, netns)
+
+
+def list_ruleset(netns: int | None = None) -> list[dict[str, Any]]:
+    """Return what `nft -j list ruleset` says, without its first entry (nft's own version)."""
+    answer: list[dict[str, Any]] = json.loads(_run(["-j", "list", "ruleset"], "", netns))["nftables"]
+    return [entry for entry in answer if "metainfo" not in entry]
+
+
+def counters(table: str, netns: int | None = None, family: str = "ip") -> dict[str, tuple[int, int]]:
+    """Return the named counters of a table: name -> (packets, bytes). A table that isn't there has none."""
+    try:
+        answer = json.loads(_run(["-j", "list", "counters", "table", family, table], "", netns))["nftables"]
+    except NftError as error:
+        if "No such file" in str(error):
+            return {}
+        raise
+    found = [entry["counter"] for entry in answer if "counter" in entry]
+    return {entry["name"]: (entry["packets"], entry["bytes"]) for entry in found}

@@ -1,7 +1,7 @@
 """Addresses and prefixes of either family."""
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
@@ -21,9 +21,28 @@ def parse_prefix(text: str) -> IPNetwork:
 
     Raises ValueError if it is no CIDR (an address without a length too), or has host bits set.
     """
-    if "/" not in text:
+    length = text.partition("/")[2]
+    if not length:
         raise ValueError(f"{text!r} has no prefix length, as in 10.244.0.0/16")
+    if not length.isdecimal():  # ipaddress would take a netmask, which Azure and Kubernetes refuse
+        raise ValueError(f"{text!r} has {length!r} where a prefix length belongs, as in 10.244.0.0/16")
     return ip_network(text)
+
+
+def network_or_none(text: str) -> IPNetwork | None:
+    """Return the network that `text` names, None where `parse_prefix` would raise."""
+    try:
+        return parse_prefix(text)
+    except ValueError:
+        return None
+
+
+def ip_or_none(text: str) -> IPAddress | None:
+    """Return the address that `text` names, None if it names none."""
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
 
 
 def usable_addresses(subnet: IPNetwork) -> int:

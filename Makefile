@@ -1,0 +1,56 @@
+# The one door. `make demo` and `make test` install what is missing by themselves and say so.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+system: ## install the system packages that are missing (nft, a C compiler, ...)
+	@./.ci/system-packages
+
+.venv/ready: requirements.lock pyproject.toml hatch_build.py
+	@echo "slash24: making .venv with the locked dependencies"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "slash24 needs Python 3.11 or newer; set PYTHON=..."; exit 1; }
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+build: system .venv/ready ## compile the C programs
+	@$(BIN)/python hatch_build.py
+
+demo: build ## the main job: the article's cluster, an application, the checks, a picture
+	@$(BIN)/python -m demo $(DEMO)
+
+test: build ## every test
+	@$(BIN)/python -m pytest $(TEST)
+
+kernel: build ## the tests that need Linux namespaces
+	@$(BIN)/python -m pytest -m "kernel or lab" $(TEST)
+
+check: .venv/ready ## format, lint, strict types, import layers
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+fmt: .venv/ready ## format and fix
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+bench: build ## the ratios, side by side in one run (ONLY=part)
+	@./.ci/system-packages iptables
+	@$(BIN)/python -m bench $(ONLY)
+
+golden: build ## rewrite the expected files; review them in the diff
+	@GOLDEN=rewrite $(BIN)/python -m pytest -q tests/golden tests/dataplane tests/lab
+
+lock: .venv/ready ## pin the newest dependencies that pyproject.toml allows
+	@$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock
+
+clean: ## remove what was built
+	@rm -rf .venv build dist src/slash24/bin
+
+.PHONY: help system build demo test kernel check fmt bench golden lock clean

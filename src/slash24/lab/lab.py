@@ -1,0 +1,418 @@
+"""A lab: the fabric, the clusters on it and their nodes, brought in line with what the user asks for."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from ipaddress import IPv4Network, ip_network
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from slash24.core.topology import Cluster, NodePool, VNet, resource_key
+from slash24.errors import NotFoundError, Slash24Error
+from slash24.kernel import cgroup, netns, process
+from slash24.lab import machines
+from slash24.lab.documents import cluster_document, read_cluster, read_vnet, vnet_document
+from slash24.lab.fabric import API_SERVER, Internet, Port, VNetNamespace
+from slash24.lab.names import cluster_key, instance_of, node_labels, node_name
+from slash24.lab.node import NodeSpec
+from slash24.lab.paths import LabPaths
+from slash24.lab.readiness import wait_until_ready
+from slash24.lab.scheduler import Scheduler
+from slash24.lab.zygote import ControllerSpec, Zygote, log_folder
+from slash24.store.allocations import Allocations, Nic
+from slash24.store.objects import ClusterObjects, ObjectStore
+
+log = logging.getLogger(__name__)
+
+Report = Callable[[str], None]
+
+
+class VNetInUseError(Slash24Error):
+    """A virtual network or subnet still has NICs."""
+
+
+@dataclass(slots=True)
+class RunningCluster:
+    """One cluster as it stands. `admin` and `member` are the tokens of its users and of its nodes and controller."""
+
+    cluster: Cluster
+    number: int
+    admin: str
+    member: str
+    objects: ClusterObjects
+    tasks: list[asyncio.Task[None]]
+
+
+class Lab:
+    """The lab's state and the work on it. Everything here runs in the server's event loop."""
+
+    def __init__(self, paths: LabPaths, *, store: ObjectStore, zygote: Zygote, url: str, ca_pem: str) -> None:
+        self.paths = paths
+        self.store = store
+        self.url = url
+        self._zygote = zygote
+        self._ca_pem = ca_pem
+        self._allocations = Allocations(paths.database)
+        self.internet = Internet(paths.netns("internet"))
+        self.vnets: dict[str, VNetNamespace] = {}  # by resource key
+        self.clusters: dict[str, RunningCluster] = {}  # by cluster key
+        # One change at a time: two requests that allocate from one subnet must not cross.
+        self._changing = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Take over what an earlier server of this lab left standing, and start again what ended meanwhile."""
+        machines.serve(self.paths.netns("internet"))
+        for key, (number, document) in self._allocations.all("vnet").items():
+            self.vnets[key] = self._open_vnet(number, read_vnet(document))
+        for key, (number, document) in self._allocations.all("cluster").items():
+            cluster = read_cluster(document["cluster"])
+            running = self._run(key, number, cluster, document["admin"], document["member"])
+            for nic in self.nics(key):
+                self._plug(nic, cluster, number)
+                if self._first_process(nic.owner) is None:
+                    self._start_node(running, nic)
+        for vnet in self.vnets.values():
+            vnet.apply_filter()
+
+    async def stop(self) -> None:
+        """End the server's own work; nodes and fabric stay."""
+        for running in self.clusters.values():
+            for task in running.tasks:
+                task.cancel()
+        self._allocations.close()
+
+    # Virtual networks
+
+    def _open_vnet(self, number: int, vnet: VNet) -> VNetNamespace:
+        return VNetNamespace(self.paths.netns(f"vnet-{number}"), number, vnet, self.internet)
+
+    async def ensure_vnet(self, vnet: VNet) -> None:
+        """Make or change a virtual network."""
+        async with self._changing:
+            key = resource_key(vnet.id)
+            number = self._allocations.put("vnet", key, vnet_document(vnet))
+            if key in self.vnets:
+                self.vnets[key].update(vnet)
+            else:
+                self.vnets[key] = self._open_vnet(number, vnet)
+
+    async def delete_vnet(self, vnet_id: str) -> None:
+        """Remove a virtual network with its virtual machine. Raises VNetInUseError while nodes are in it."""
+        async with self._changing:
+            key = resource_key(vnet_id)
+            nodes = [nic for nic in self._allocations.nics(key) if nic.cluster]
+            if nodes:
+                raise VNetInUseError(
+                    f"virtual network {vnet_id.rsplit('/', 1)[-1]} is in use by {nodes[0].owner}",
+                    fix="delete the cluster first",
+                    azure="InUseVirtualNetworkCannotBeDeleted",
+                )
+            for nic in self._allocations.nics(key):
+                self._remove_machine(nic)
+            if key in self.vnets:
+                self.vnets.pop(key).delete()
+            self._allocations.remove("vnet", key)
+
+    def addresses_used(self, subnet_id: str) -> int:
+        """Return how many NICs are in a subnet."""
+        key = resource_key(subnet_id)
+        return sum(nic.subnet == key for nic in self._allocations.nics())
+
+    def _subnet(self, subnet_id: str) -> tuple[str, IPv4Network]:
+        """Return a subnet's virtual network (its key) and prefix."""
+        key = resource_key(subnet_id)
+        vnet_key, _, name = key.rpartition("/subnets/")
+        vnet = self.vnets.get(vnet_key)
+        for subnet in vnet.vnet.subnets if vnet else ():
+            if subnet.name.lower() == name and isinstance(subnet.prefix, IPv4Network):
+                return vnet_key, subnet.prefix
+        raise NotFoundError(f"subnet {subnet_id} was not found", azure="ResourceNotFound")
+
+    # Clusters
+
+    async def ensure_cluster(self, cluster: Cluster, report: Report) -> None:
+        """Make the lab match `cluster`: nodes are added and removed, the new ones waited for.
+
+        What was added is taken away again if it fails.
+        """
+        async with self._changing:
+            key = cluster_key(cluster.id)
+            new = key not in self.clusters
+            if new:
+                report(f"control plane of {cluster.name}")
+                tokens = {"admin": secrets.token_urlsafe(24), "member": secrets.token_urlsafe(24)}
+                document = {"cluster": cluster_document(cluster), **tokens}
+                number = self._allocations.put("cluster", key, document)
+                running = self._run(key, number, cluster, **tokens)
+                self._prepare_objects(running)
+            else:
+                running = self.clusters[key]
+                running.cluster = cluster
+                document = {"cluster": cluster_document(cluster), "admin": running.admin, "member": running.member}
+                self._allocations.put("cluster", key, document)
+            with ExitStack() as undo:
+                await self._ensure_nodes(key, running, report, undo)
+                undo.pop_all()
+
+    async def _ensure_nodes(self, key: str, running: RunningCluster, report: Report, undo: ExitStack) -> None:
+        cluster = running.cluster
+        present = self.nics(key)
+        surplus: list[Nic] = []
+        wanted: list[tuple[NodePool, str]] = []
+        for pool in cluster.pools:
+            own = [nic for nic in present if _pool_of(nic.owner) == pool.name]
+            own.sort(key=lambda nic: instance_of(nic.owner))
+            surplus += own[pool.count :]
+            after = instance_of(own[-1].owner) + 1 if own else 0
+            wanted += [(pool, node_name(cluster, pool, after + i)) for i in range(max(0, pool.count - len(own)))]
+        pools = {pool.name for pool in cluster.pools}
+        surplus += [nic for nic in present if _pool_of(nic.owner) not in pools]
+        if surplus:
+            report(f"removing {_count(len(surplus), 'node')}")
+            for nic in surplus:
+                self._remove_node(running, nic)
+            self._apply_filters({nic.vnet for nic in surplus})
+        if not wanted:
+            return
+        report(f"starting {_count(len(wanted), 'node')}")
+        added = []
+        for pool, name in wanted:
+            vnet_key, prefix = self._subnet(pool.subnet_id)
+            nic = self._allocations.add_nic(
+                name, vnet=vnet_key, subnet=resource_key(pool.subnet_id), prefix=prefix, cluster=key
+            )
+            undo.callback(self._remove_node, running, nic)
+            netns.create(self.paths.netns(name))
+            self._plug(nic, cluster, running.number)
+            added.append(nic)
+        for vnet_key in {nic.vnet for nic in added}:
+            self._ensure_vm(vnet_key)
+        self._apply_filters({nic.vnet for nic in added})
+        for nic in added:
+            self._start_node(running, nic)
+            await asyncio.sleep(0)  # let the server answer the nodes that came before
+        report(f"waiting for {_count(len(wanted), 'node')} to be Ready")
+        await wait_until_ready(running.objects, [nic.owner for nic in added])
+
+    async def delete_cluster(self, cluster_id: str, report: Report) -> None:
+        """Remove a cluster with its nodes and objects. Gone is fine."""
+        async with self._changing:
+            key = cluster_key(cluster_id)
+            nics = self.nics(key)
+            if nics:
+                report(f"removing {_count(len(nics), 'node')}")
+            running = self.clusters.pop(key, None)
+            for nic in nics:
+                self._remove_node(running, nic)
+            self._apply_filters({nic.vnet for nic in nics})
+            if running:
+                report("removing the control plane")
+                for task in running.tasks:
+                    task.cancel()
+                self._zygote.stop_controller(key)
+                self.store.drop_cluster(key)
+            self._allocations.remove("cluster", key)
+
+    def nodes(self, cluster_id: str) -> list[str]:
+        """Return the names of a cluster's nodes."""
+        return [nic.owner for nic in self.nics(cluster_key(cluster_id))]
+
+    def kubeconfig(self, cluster_id: str) -> str:
+        """Return a kubeconfig for the cluster's administrator, as YAML."""
+        key = cluster_key(cluster_id)
+        if key not in self.clusters:
+            raise NotFoundError(f"cluster {cluster_id.rsplit('/', 1)[-1]} is not running", azure="ResourceNotFound")
+        return kubeconfig(self.clusters[key], f"{self.url}/clusters/{key}", self._ca_pem)
+
+    def authenticate(self, cluster: str, token: str) -> str | None:
+        """Return the user that a token names in a cluster, None if it names nobody."""
+        running = self.clusters.get(cluster)
+        if running and secrets.compare_digest(token, running.admin):
+            return "clusterAdmin"
+        if running and secrets.compare_digest(token, running.member):
+            return "system:nodes"
+        return None
+
+    def _run(self, key: str, number: int, cluster: Cluster, admin: str, member: str) -> RunningCluster:
+        objects = self.store.cluster(key)
+        running = RunningCluster(cluster, number, admin, member, objects, [])
+        self.clusters[key] = running
+        running.tasks.append(asyncio.create_task(Scheduler(objects).run()))
+        if cluster.transport == "routed":
+            running.tasks.append(asyncio.create_task(self._route_blocks(key, running)))
+        self._zygote.start_controller(
+            ControllerSpec(
+                cluster=key,
+                server=f"{self.url}/clusters/{key}",
+                token=member,
+                ca_file=str(self.paths.ca),
+                log=str(log_folder(self.paths.root) / f"controller-{key}.log"),
+            )
+        )
+        return running
+
+    def _prepare_objects(self, running: RunningCluster) -> None:
+        cluster = running.cluster
+        settings = {
+            "pod-cidr": str(cluster.pod_cidr),
+            "block-prefix": str(cluster.block_prefix),
+            "transport": cluster.transport.value,
+            "vni": str(running.number),
+            "service-cidr": str(cluster.service_cidr),
+        }
+        config = {"apiVersion": "v1", "kind": "ConfigMap", "data": settings,
+                  "metadata": {"name": "slash24-config", "namespace": "kube-system"}}  # fmt: skip
+        running.objects.create("configmaps", config)
+
+    async def _route_blocks(self, key: str, running: RunningCluster) -> None:
+        """Route each node's blocks to its port, as they come and go."""
+        async for kind, node in running.objects.watch("nodes", send_initial=True):
+            if kind not in ("ADDED", "MODIFIED"):
+                continue
+            blocks = tuple(ip_network(text) for text in node.get("spec", {}).get("podCIDRs", ()))
+            for nic in self.nics(key):
+                vnet = self.vnets.get(nic.vnet)
+                pod_cidr = running.cluster.pod_cidr
+                if vnet and nic.owner == node["metadata"]["name"] and isinstance(pod_cidr, IPv4Network):
+                    routed = tuple(block for block in blocks if isinstance(block, IPv4Network))
+                    if vnet.set_blocks(nic.owner, routed, pod_cidr):
+                        vnet.apply_filter()
+
+    # Machines
+
+    def nics(self, key: str) -> list[Nic]:
+        """Return the NICs of the nodes of the cluster `key`."""
+        return [nic for nic in self._allocations.nics() if nic.cluster == key]
+
+    def _plug(self, nic: Nic, cluster: Cluster | None, number: int) -> None:
+        vnet = self.vnets[nic.vnet]
+        prefix = next(
+            (s.prefix for s in vnet.vnet.subnets if nic.address in s.prefix and isinstance(s.prefix, IPv4Network)),
+            IPv4Network((int(nic.address) & ~15, 28)),
+        )
+        port = Port(nic.port, nic.address, prefix[1], number, routed=bool(cluster and cluster.transport == "routed"))
+        vnet.plug(nic.owner, port, self.paths.netns(nic.owner), prefix)
+
+    def _apply_filters(self, vnet_keys: set[str]) -> None:
+        for key in vnet_keys:
+            if key in self.vnets:
+                self.vnets[key].apply_filter()
+
+    def _ensure_vm(self, vnet_key: str) -> None:
+        """Give a virtual network its virtual machine, if it has none and there is room."""
+        vnet = self.vnets[vnet_key]
+        owner = vnet.path.name.replace("vnet-", "vm-")
+        nics = self._allocations.nics(vnet_key)
+        nic = next((nic for nic in nics if nic.owner == owner), None)
+        if nic is None:
+            place = machines.vm_address(vnet.vnet, {nic.address for nic in nics})
+            if place is None:
+                return
+            nic = self._allocations.add_nic_at(owner, vnet=vnet_key, subnet="", address=place[0])
+        if not self.paths.netns(owner).exists():
+            netns.create(self.paths.netns(owner))
+        self._plug(nic, None, 0)
+        machines.serve(self.paths.netns(owner))
+
+    def vm(self, vnet_key: str) -> Nic | None:
+        """Return the NIC of a virtual network's virtual machine."""
+        return next((nic for nic in self._allocations.nics(vnet_key) if not nic.cluster), None)
+
+    def _start_node(self, running: RunningCluster, nic: Nic) -> None:
+        cluster = running.cluster
+        pool = next(pool for pool in cluster.pools if pool.name == _pool_of(nic.owner))
+        key = cluster_key(cluster.id)
+        group = cgroup.create(self.paths.slug, nic.owner)
+        vnet_name = self.vnets[nic.vnet].vnet.id.rsplit("/", 1)[-1]
+        spec = NodeSpec(
+            name=nic.owner,
+            netns=str(self.paths.netns(nic.owner)),
+            disk=str(self.paths.node(nic.owner)),
+            cgroup=str(group) if group else None,
+            server=f"https://{API_SERVER}/clusters/{key}",
+            token=running.member,
+            ca_pem=self._ca_pem,
+            address=str(nic.address),
+            labels=node_labels(cluster, pool, nic.owner, vnet_name),
+            max_pods=pool.max_pods,
+            taints=[_taint(text) for text in pool.taints],
+            provider_id=f"azure://{cluster.id}/{pool.name}/{instance_of(nic.owner)}",
+            masked_paths=[str(self.paths.home)],
+        )
+        pid = self._zygote.start_node(spec)
+        (self.paths.node(nic.owner) / "pid").write_text(f"{pid} {process.started_at(pid)}")
+
+    def _first_process(self, name: str) -> tuple[int, int] | None:
+        """Return (pid, start time) of a node's first process, None if the node is down."""
+        try:
+            pid, started = (self.paths.node(name) / "pid").read_text().split()
+        except (OSError, ValueError):
+            return None
+        return (int(pid), int(started)) if str(process.started_at(int(pid))) == started else None
+
+    def _remove_node(self, running: RunningCluster | None, nic: Nic) -> None:
+        first = self._first_process(nic.owner)
+        if first:
+            process.end(*first)
+        if running:
+            with suppress(NotFoundError):
+                running.objects.delete("nodes", nic.owner)
+            for pod in running.objects.list("pods", field_selector=f"spec.nodeName={nic.owner}"):
+                running.objects.delete("pods", pod["metadata"]["name"], namespace=pod["metadata"]["namespace"])
+        self._remove_machine(nic)
+        _remove_tree(self.paths.node(nic.owner))
+
+    def _remove_machine(self, nic: Nic) -> None:
+        if nic.vnet in self.vnets:
+            self.vnets[nic.vnet].unplug(nic.owner)
+        path = self.paths.netns(nic.owner)
+        if path.exists():
+            for pid in process.in_namespaces({path.stat().st_ino}):
+                started = process.started_at(pid)
+                if started is not None:
+                    process.end(pid, started)
+            netns.delete(path)
+        cgroup.remove(f"{self.paths.slug}/{nic.owner}")
+        self._allocations.remove_nic(nic.owner)
+
+
+def kubeconfig(running: RunningCluster, url: str, ca_pem: str) -> str:
+    """Return a kubeconfig for a cluster's administrator at `url`."""
+    import base64
+
+    name, user = running.cluster.name, f"clusterAdmin_{running.cluster.name}"
+    authority = base64.b64encode(ca_pem.encode()).decode()
+    document: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": {"server": url, "certificate-authority-data": authority}}],
+        "users": [{"name": user, "user": {"token": running.admin}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": user}}],
+        "current-context": name,
+    }
+    return yaml.safe_dump(document, sort_keys=False)
+
+
+def _pool_of(node: str) -> str:
+    return node.split("-")[1]
+
+
+def _taint(text: str) -> dict[str, str]:
+    head, _, effect = text.rpartition(":")
+    key, _, value = head.partition("=")
+    return {"key": key, "effect": effect} | ({"value": value} if value else {})
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _remove_tree(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)

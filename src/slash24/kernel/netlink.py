@@ -64,7 +64,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One network device. `kind` is veth, vxlan, bridge, ... or "" for a physical or loopback device."""
+    """One network device. `kind` is veth, vxlan, bridge, ... or "" for a physical or loopback device.
+
+    vni, local: of a VXLAN device its network identifier and outer source address; else 0 and None.
+    """
 
     index: int
     name: str
@@ -74,6 +77,8 @@ class Link:
     kind: str
     master: int
     peer_netnsid: int | None
+    vni: int = 0
+    local: IPAddress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -519,6 +524,7 @@ def _decode_link(body: bytes) -> Link:
     attributes = _attributes(body, 16)
     info = _attributes(attributes.get(18, b""), 0)
     netnsid = attributes.get(37)
+    vxlan = _attributes(info.get(2, b""), 0) if info.get(1) == b"vxlan\0" else {}
     return Link(
         index=index,
         name=attributes.get(3, b"\0").rstrip(b"\0").decode(),
@@ -528,6 +534,8 @@ def _decode_link(body: bytes) -> Link:
         kind=info.get(1, b"").rstrip(b"\0").decode(),
         master=struct.unpack("=I", attributes[10])[0] if 10 in attributes else 0,
         peer_netnsid=struct.unpack("=i", netnsid)[0] if netnsid else None,
+        vni=struct.unpack("=I", vxlan[1])[0] if 1 in vxlan else 0,
+        local=ip_address(vxlan[4]) if 4 in vxlan else None,
     )
 
 

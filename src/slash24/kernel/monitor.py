@@ -1,0 +1,88 @@
+"""What changed in the kernel's network state, as it happens."""
+
+import errno
+import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from slash24.kernel.netns import inside
+
+# RTMGRP_* of linux/rtnetlink.h; the groups above 31 need setsockopt, and none of ours is.
+LINKS = 0x1
+NEIGHBOURS = 0x4
+IPV4_ADDRESSES = 0x10
+IPV4_ROUTES = 0x40
+IPV4_SETTINGS = 1 << 23  # RTNLGRP_IPV4_NETCONF: forwarding, rp_filter
+
+_SO_RCVBUFFORCE = 33
+_NAMES = {
+    16: "link", 17: "link deleted", 20: "address", 21: "address deleted", 24: "route", 25: "route deleted",
+    28: "neighbour", 29: "neighbour deleted", 80: "settings",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change. `device` is the link's index (0: unknown or of no link); "lost" means that changes were missed."""
+
+    what: str
+    device: int = 0
+    prefix: int = 0
+    protocol: int = 0
+
+
+class Monitor:
+    """Listens to the changes of `groups` in the namespace of the descriptor `netns` (None: in the caller's)."""
+
+    def __init__(self, groups: int, netns: int | None = None) -> None:
+        with inside(netns):
+            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 4 << 20)
+        except PermissionError:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self._socket.setblocking(False)
+        self._socket.bind((0, groups))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def changes(self) -> Iterator[Change]:
+        """Yield the changes that have happened since the last call; never waits."""
+        while True:
+            try:
+                packet = self._socket.recv(1 << 18)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                yield Change("lost")
+                continue
+            yield from _decode(packet)
+
+
+def _decode(packet: bytes) -> Iterator[Change]:
+    offset = 0
+    while offset + 16 <= len(packet):
+        length, kind = struct.unpack_from("=IH", packet, offset)
+        what = _NAMES.get(kind)
+        if what in ("link", "link deleted", "address", "address deleted", "neighbour", "neighbour deleted"):
+            yield Change(what, struct.unpack_from("=i", packet, offset + 20)[0])
+        elif what in ("route", "route deleted"):
+            yield Change(what, 0, packet[offset + 17], packet[offset + 21])
+        elif what:
+            yield Change(what)
+        offset += (length + 3) & ~3

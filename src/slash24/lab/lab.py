@@ -218,9 +218,12 @@ class Lab:
                 self.store.drop_cluster(key)
             self._allocations.remove("cluster", key)
 
-    def nodes(self, cluster_id: str) -> list[str]:
-        """Return the names of a cluster's nodes."""
-        return [nic.owner for nic in self.nics(cluster_key(cluster_id))]
+    def nodes(self, cluster_id: str) -> dict[str, list[str]]:
+        """Return the names of a cluster's nodes by pool."""
+        found: dict[str, list[str]] = {}
+        for nic in self.nics(cluster_key(cluster_id)):
+            found.setdefault(_pool_of(nic.owner), []).append(nic.owner)
+        return found
 
     def kubeconfig(self, cluster_id: str) -> str:
         """Return a kubeconfig for the cluster's administrator, as YAML."""
@@ -318,6 +321,15 @@ class Lab:
             netns.create(self.paths.netns(owner))
         self._plug(nic, None, 0)
         machines.serve(self.paths.netns(owner))
+
+    def vnet_namespace(self, running: RunningCluster) -> str:
+        """Return the name of the namespace of a cluster's virtual network."""
+        return self.vnets[self._subnet(running.cluster.pools[0].subnet_id)[0]].path.name
+
+    def vm_address(self, running: RunningCluster) -> str | None:
+        """Return the address of the virtual machine in a cluster's virtual network."""
+        vm = self.vm(self._subnet(running.cluster.pools[0].subnet_id)[0])
+        return str(vm.address) if vm else None
 
     def vm(self, vnet_key: str) -> Nic | None:
         """Return the NIC of a virtual network's virtual machine."""

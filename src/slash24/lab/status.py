@@ -13,7 +13,9 @@ def lab_status(lab: Lab) -> dict[str, Any]:
     vnets = []
     for key, space in sorted(lab.vnets.items()):
         vm = lab.vm(key)
-        vnets.append(_vnet(space.vnet) | {"virtualMachine": str(vm.address) if vm else None, "spoofedPackets": space.spoofed()})
+        vnets.append(
+            _vnet(space.vnet) | {"virtualMachine": str(vm.address) if vm else None, "spoofedPackets": space.spoofed()}
+        )
     clusters = [_cluster(lab, key, running) for key, running in sorted(lab.clusters.items())]
     return {"name": lab.paths.name, "internetHost": str(WHOAMI), "virtualNetworks": vnets, "clusters": clusters}
 
@@ -51,9 +53,13 @@ def _cluster(lab: Lab, key: str, running: RunningCluster) -> dict[str, Any]:
         "id": running.cluster.id,
         "name": running.cluster.name,
         "key": key,
+        "number": running.number,
+        "subnetId": running.cluster.pools[0].subnet_id,
+        "namespace": lab.vnet_namespace(running),
         "transport": running.cluster.transport.value,
         "profile": "kernel",
         "podCidr": str(running.cluster.pod_cidr),
         "outboundAddress": str(public_address(running.number)),
+        "virtualMachine": lab.vm_address(running),
         "nodes": entries,
     }

@@ -1,0 +1,230 @@
+"""Running the checks: pods are started, packets sent, further clusters built and removed again."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
+from typing import Any, Protocol
+
+from slash24.core.topology import Transport
+from slash24.errors import NotFoundError, Slash24Error, UsageError
+from slash24.kube.client import KubeClient
+from slash24.lab.connectivity.bed import Bed, Cluster, start_pods, stop_pods
+from slash24.lab.connectivity.checks import CHECKS, Outcome, Scene, same_address
+from slash24.lab.connectivity.packets import Machine, tcp_source
+from slash24.lab.fabric import WHOAMI
+from slash24.lab.paths import LabPaths
+
+_BLOCK_REUSED = "block-reused"
+_SAME_ADDRESS = {f"same-address-{transport.value}": transport for transport in Transport}
+NAMES = (*CHECKS, *_SAME_ADDRESS, _BLOCK_REUSED)
+
+
+class Access(Protocol):
+    """How the checks change the lab: through its public APIs. All calls block."""
+
+    def status(self) -> dict[str, Any]: ...
+    def client(self, key: str) -> KubeClient: ...
+    def create_cluster(self, name: str, *, transport: str, pod_cidr: str, subnet_id: str, nodes: int) -> str: ...
+    def scale_cluster(self, name: str, nodes: int) -> None: ...
+    def delete_clusters(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One check's result; `ms` is how long it took."""
+
+    name: str
+    cluster: str
+    transport: str
+    expected: str
+    seen: str
+    ok: bool
+    ms: int
+
+
+def select(wanted: Iterable[str]) -> list[str]:
+    """Return the checks that `--test` names: `!name` leaves one out; nothing means all. Raises UsageError."""
+    wanted = list(wanted)
+    for name in wanted:
+        if name.removeprefix("!") not in NAMES:
+            raise UsageError(f"there is no check {name.removeprefix('!')!r}", fix=f"choose from {', '.join(NAMES)}")
+    chosen = [name for name in wanted if not name.startswith("!")] or list(NAMES)
+    return [name for name in NAMES if name in chosen and f"!{name}" not in wanted]
+
+
+async def run(
+    paths: LabPaths, access: Access, key: str, names: list[str], done: Callable[[CheckResult], None]
+) -> list[CheckResult]:
+    """Run checks on the cluster `key`, calling `done` after each; return all results."""
+    bed = Bed(paths)
+    runner = _Runner(bed, access, done)
+    try:
+        return await runner.run(key, names)
+    finally:
+        bed.close()
+        await runner.clean_up()
+
+
+class _Runner:
+    def __init__(self, bed: Bed, access: Access, done: Callable[[CheckResult], None]) -> None:
+        self._bed = bed
+        self._access = access
+        self._done = done
+        self._results: list[CheckResult] = []
+        self._clusters: list[Cluster] = []
+        self._extra = False
+
+    async def clean_up(self) -> None:
+        if self._extra:
+            await asyncio.to_thread(self._access.delete_clusters)
+        for cluster in self._clusters:
+            if cluster.name not in _EXTRA_NAMES:
+                await stop_pods(cluster)
+            await cluster.client.close()
+
+    async def run(self, key: str, names: list[str]) -> list[CheckResult]:
+        cluster = await self._cluster(key)
+        if len(cluster.node_names) < 2:
+            raise Slash24Error(
+                f"cluster {cluster.name} has {len(cluster.node_names)} Ready node(s); the checks need two",
+                fix=f"slash24 aks scale -n {cluster.name} -g GROUP --node-count 2",
+            )
+        needs_extra = any(name in names for name in (*_SAME_ADDRESS, _BLOCK_REUSED))
+        # The further clusters come up while the checks on this one run.
+        extra = asyncio.create_task(self._build_extra(cluster, names)) if needs_extra else None
+        try:
+            scene = await self._scene(cluster)
+            for name, check in CHECKS.items():
+                if name in names:
+                    await asyncio.sleep(0)
+                    await self._record(name, cluster, lambda check=check: asyncio.to_thread(check, scene))  # type: ignore[misc]
+        finally:
+            built = await extra if extra else {}
+        for name, transport in _SAME_ADDRESS.items():
+            if name in names:
+                left, right = self._pair(cluster, built, transport)
+                await self._record(name, left, lambda a=left, b=right: self._same_address(a, b))  # type: ignore[misc]
+        if _BLOCK_REUSED in names:
+            twin = built[_TWIN]
+            await self._record(_BLOCK_REUSED, twin, lambda: self._block_reused(twin))
+        return self._results
+
+    async def _record(self, name: str, cluster: Cluster, check: Callable[[], Any]) -> None:
+        started = time.monotonic()
+        try:
+            outcome: Outcome = await check()
+        except (Slash24Error, OSError) as error:
+            outcome = Outcome("the check runs", f"it failed: {error}", ok=False)
+        ms = round((time.monotonic() - started) * 1000)
+        result = CheckResult(
+            name, cluster.name, cluster.transport.value, outcome.expected, outcome.seen, outcome.ok, ms
+        )
+        self._results.append(result)
+        self._done(result)
+
+    async def _cluster(self, key: str) -> Cluster:
+        status = await asyncio.to_thread(self._access.status)
+        entry = next((cluster for cluster in status["clusters"] if cluster["key"] == key), None)
+        if entry is None:
+            raise NotFoundError(f"the lab has no cluster {key}", fix="slash24 lab status")
+        cluster = Cluster(entry, self._access.client(key))
+        self._clusters.append(cluster)
+        return cluster
+
+    async def _scene(self, cluster: Cluster) -> Scene:
+        node_a, node_b = cluster.node_names[:2]
+        addresses = await start_pods(cluster, {"a1": node_a, "a2": node_a, "b1": node_b})
+        pods = {name: self._bed.pod(node_b if name == "b1" else node_a, name, ip) for name, ip in addresses.items()}
+        vnet = cluster.status["namespace"]
+        vm_address = cluster.status["virtualMachine"]
+        vm = None
+        if vm_address:
+            vm = Machine("vm", self._bed.namespace(vnet.replace("vnet-", "vm-")), IPv4Address(vm_address))
+        return Scene(
+            cluster=cluster,
+            a1=pods["a1"],
+            a2=pods["a2"],
+            b1=pods["b1"],
+            node_a=self._bed.node(cluster, node_a),
+            node_b=self._bed.node(cluster, node_b),
+            vm=vm,
+            internet=Machine("internet", self._bed.namespace("internet"), WHOAMI),
+            vnet=self._bed.namespace(vnet),
+        )
+
+    # Two clusters, one pod CIDR
+
+    async def _build_extra(self, cluster: Cluster, names: list[str]) -> dict[str, Cluster]:
+        """Build the clusters that the checks need beside the user's: a twin, and two of the other transport."""
+        other = next(t for t in Transport if t is not cluster.transport)
+        wanted = {_TWIN: cluster.transport}
+        if f"same-address-{other.value}" in names:
+            wanted |= {_THIRD: other, _FOURTH: other}
+        self._extra = True
+        keys = await asyncio.gather(
+            *(
+                asyncio.to_thread(
+                    self._access.create_cluster,
+                    name,
+                    transport=transport.value,
+                    pod_cidr=cluster.status["podCidr"],
+                    subnet_id=cluster.status["subnetId"],
+                    nodes=2,
+                )
+                for name, transport in wanted.items()
+            )
+        )
+        return {name: await self._cluster(key) for name, key in zip(wanted, keys, strict=True)}
+
+    def _pair(self, cluster: Cluster, built: dict[str, Cluster], transport: Transport) -> tuple[Cluster, Cluster]:
+        if transport is cluster.transport:
+            return cluster, built[_TWIN]
+        return built[_THIRD], built[_FOURTH]
+
+    async def _same_address(self, left: Cluster, right: Cluster) -> Outcome:
+        servers: list[dict[IPv4Address, str]] = [{}, {}]
+        for attempt in range(8):
+            for cluster, found in zip((left, right), servers, strict=True):
+                name = f"same-{attempt}"
+                found[(await start_pods(cluster, {name: cluster.node_names[1]}))[name]] = name
+            common = set(servers[0]) & set(servers[1])
+            if common:
+                return await self._who_is_reached(left, right, min(common))
+        return Outcome("a pod at the same address in each cluster", "no common address in 8 tries", ok=False)
+
+    async def _who_is_reached(self, left: Cluster, right: Cluster, address: IPv4Address) -> Outcome:
+        pairs = []
+        for cluster in (left, right):
+            client = (await start_pods(cluster, {"same-client": cluster.node_names[0]}))["same-client"]
+            pairs.append(
+                (
+                    self._bed.pod(cluster.node_names[0], "same-client", client),
+                    self._bed.pod(cluster.node_names[1], "same", address),
+                )
+            )
+        return await asyncio.to_thread(same_address, pairs[0], pairs[1], address)
+
+    # A block that changes its node
+
+    async def _block_reused(self, cluster: Cluster) -> Outcome:
+        """Remove a node, let another get its block, and reach a pod on it from a node that stayed."""
+        stays, goes = cluster.node_names[:2]
+        block = next(node["podCidr"] for node in cluster.status["nodes"] if node["name"] == goes)
+        await stop_pods(cluster)
+        await asyncio.to_thread(self._access.scale_cluster, cluster.name, 1)
+        await asyncio.to_thread(self._access.scale_cluster, cluster.name, 2)
+        cluster = replace(cluster, status=(await self._cluster(cluster.status["key"])).status)
+        heir = next((node["name"] for node in cluster.status["nodes"] if node["podCidr"] == block), None)
+        if heir is None:
+            return Outcome(f"{block} on another node", "no node has it", ok=False)
+        addresses = await start_pods(cluster, {"stays": stays, "heir": heir})
+        client, server = (
+            self._bed.pod(node, name, addresses[name]) for name, node in (("stays", stays), ("heir", heir))
+        )
+        seen = await asyncio.to_thread(tcp_source, client, server)
+        return Outcome.of(f"{block} on another node, {client.address}", f"{block} on another node, {seen}")
+
+
+_TWIN, _THIRD, _FOURTH = _EXTRA_NAMES = ("slash24-test-twin", "slash24-test-third", "slash24-test-fourth")

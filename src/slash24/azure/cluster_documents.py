@@ -1,0 +1,269 @@
+"""Clusters as ARM documents: what the service fills in, and the way from a document to the lab's value."""
+
+import hashlib
+from typing import Any
+
+from slash24.azure.body import array, mapping, merged, number, switch, text, texts
+from slash24.azure.context import stable_uuid
+from slash24.azure.errors import ArmError, Json, invalid_parameter
+from slash24.core.addresses import parse_prefix
+from slash24.core.topology import Cluster, NodePool, Transport, resource_key
+from slash24.plan import default_dns_ip
+from slash24.plan.request import DEFAULT_POD_CIDR, DEFAULT_SERVICE_CIDR, OVERLAY_MAX_PODS
+
+KUBERNETES_VERSION = "1.37.1"
+VM_SIZE = "Standard_DS2_v2"
+TENANT = "00000000-0000-0000-0000-000000000000"
+NODE_GROUP_LENGTH = 80  # Azure cuts the name that it makes itself
+
+# What a cluster keeps for life; a request may repeat it.
+FIXED = ("podCidr", "serviceCidr", "dnsServiceIP", "networkPlugin", "networkPluginMode", "networkDataplane", "slash24")
+
+
+def node_group_name(group: str, cluster: str, location: str) -> str:
+    return f"MC_{group}_{cluster}_{location}"[:NODE_GROUP_LENGTH]
+
+
+def complete(body: Json, resource_id: str, group: str, old: Json | None) -> Json:
+    """Return the whole document that a PUT asks for: the request laid over what is stored, the rest as AKS fills it.
+
+    Raises ArmError where a value has the wrong type, or an update changes what can't be changed.
+    """
+    name = old["name"] if old else resource_id.rsplit("/", 1)[-1]
+    location = text(body, "location", old["location"] if old else "")
+    if not location:
+        raise ArmError(400, "LocationRequired", "The location property is required for this definition.")
+    asked = mapping(body, "properties")
+    properties: Json = merged(
+        old["properties"] if old else {}, {**asked, "networkProfile": None, "agentPoolProfiles": None}
+    )
+    properties["networkProfile"] = _network_profile(mapping(asked, "networkProfile"), old)
+    properties["agentPoolProfiles"] = _pools(asked, old)
+    version = text(asked, "kubernetesVersion", old["properties"]["kubernetesVersion"] if old else KUBERNETES_VERSION)
+    prefix = text(properties, "dnsPrefix", f"{name[:10]}-{group[:16]}-000000")
+    digest = hashlib.sha256(resource_key(resource_id).encode()).hexdigest()[:8]
+    properties.update(
+        {
+            "provisioningState": "Succeeded",
+            "powerState": {"code": "Running"},
+            "kubernetesVersion": version,
+            "currentKubernetesVersion": version,
+            "dnsPrefix": prefix,
+            "fqdn": f"{prefix}-{digest}.hcp.{location}.azmk8s.io",
+            "nodeResourceGroup": text(properties, "nodeResourceGroup", node_group_name(group, name, location)),
+            "enableRBAC": properties.get("enableRBAC", True),
+            "maxAgentPools": 100,
+            "supportPlan": text(properties, "supportPlan", "KubernetesOfficial"),
+            # az 2.58 ends with a traceback on a cluster that lacks this.
+            "servicePrincipalProfile": mapping(properties, "servicePrincipalProfile") or {"clientId": "msi"},
+        }
+    )
+    identity = mapping(body, "identity") or (old or {}).get("identity") or {}
+    return {
+        "id": old["id"] if old else resource_id,
+        "name": name,
+        "type": "Microsoft.ContainerService/ManagedClusters",
+        "location": location,
+        "tags": mapping(body, "tags") or (old or {}).get("tags", {}),
+        "sku": mapping(body, "sku") or (old or {}).get("sku") or {"name": "Base", "tier": "Free"},
+        "identity": {
+            "type": "SystemAssigned",
+            **identity,
+            "principalId": stable_uuid("principal", resource_key(resource_id)),
+            "tenantId": TENANT,
+        },
+        "properties": properties,
+    }
+
+
+def _network_profile(asked: Json, old: Json | None) -> Json:
+    before: Json = old["properties"]["networkProfile"] if old else {}
+    if before:
+        asked = _without_repeats(asked, before)
+        changed = [name for name in FIXED if name in asked and not _same(asked[name], before.get(name))]
+        if changed:
+            raise ArmError(
+                400,
+                "PropertyChangeNotAllowed",
+                f"Changing property 'properties.networkProfile.{changed[0]}' is not allowed.",
+                target=f"properties.networkProfile.{changed[0]}",
+                why="a cluster keeps its ranges and its networking model; growing the pod CIDR comes later",
+                fix="make a new cluster",
+            )
+        return dict(merged(before, {key: value for key, value in asked.items() if key not in FIXED}))
+    pod_cidr = text(asked, "podCidr") or next(iter(texts(asked, "podCidrs")), DEFAULT_POD_CIDR)
+    service_cidr = text(asked, "serviceCidr") or next(iter(texts(asked, "serviceCidrs")), DEFAULT_SERVICE_CIDR)
+    own = mapping(asked, "slash24", "networkProfile.slash24")
+    defaults: Json = {
+        "networkPlugin": "azure",
+        "networkPluginMode": "overlay",
+        "networkPolicy": "none",
+        "networkDataplane": "azure",
+        "loadBalancerSku": "standard",
+        "loadBalancerProfile": {"managedOutboundIPs": {"count": 1}, "backendPoolType": "nodeIPConfiguration"},
+        "outboundType": "loadBalancer",
+        "ipFamilies": ["IPv4"],
+    }
+    profile: Json = merged(defaults, {key: value for key, value in asked.items() if value != ""})
+    profile.update(
+        {
+            "podCidr": pod_cidr,
+            "podCidrs": [pod_cidr],
+            "serviceCidr": service_cidr,
+            "serviceCidrs": [service_cidr],
+            "dnsServiceIP": text(asked, "dnsServiceIP", default_dns_ip(service_cidr)),
+            "slash24": {"transport": str(_transport(own)), "blockPrefix": _block_prefix(own)},
+        }
+    )
+    return profile
+
+
+def _same(a: Any, b: Any) -> bool:
+    return a.lower() == b.lower() if isinstance(a, str) and isinstance(b, str) else bool(a == b)
+
+
+def _without_repeats(asked: Json, before: Json) -> Json:
+    """Return the request with single ranges filled from lists: az sends the new one beside the old list."""
+    result = {key: value for key, value in asked.items() if value not in (None, "")}
+    for one, many in (("podCidr", "podCidrs"), ("serviceCidr", "serviceCidrs")):
+        several = texts(result, many)
+        if several and several != before.get(many) and result.get(one) in (None, before.get(one)):
+            result[one] = several[0]
+        result.pop(many, None)
+    return result
+
+
+def _transport(own: Json) -> Transport:
+    value = text(own, "transport", str(Transport.ENCAPSULATED), "networkProfile.slash24.transport")
+    try:
+        return Transport(value.lower())
+    except ValueError:
+        raise invalid_parameter(
+            "networkProfile.slash24.transport", f"{value!r} is neither encapsulated nor routed"
+        ) from None
+
+
+def _block_prefix(own: Json) -> int:
+    value = number(own, "blockPrefix", "networkProfile.slash24.blockPrefix")
+    return 24 if value is None else value
+
+
+def _pools(asked: Json, old: Json | None) -> list[Json]:
+    """Return all pools: those asked for laid over those that are there; a pool that isn't named stays."""
+    before: list[Json] = old["properties"]["agentPoolProfiles"] if old else []
+    pools = {pool["name"]: pool for pool in before}
+    version = old["properties"]["kubernetesVersion"] if old else text(asked, "kubernetesVersion", KUBERNETES_VERSION)
+    subnet = next((str(pool.get("vnetSubnetID", "")) for pool in before), "")
+    for body in array(asked, "agentPoolProfiles"):
+        if not isinstance(body, dict):
+            raise invalid_parameter("agentPoolProfiles", "expected a list of objects")
+        name = text(body, "name", path="agentPoolProfile.name")
+        default_mode = "User" if pools else "System"
+        pools[name] = complete_pool(body, name, pools.get(name), version, subnet=subnet, default_mode=default_mode)
+    if not pools:
+        raise invalid_parameter("agentPoolProfiles", "a cluster needs at least one node pool")
+    return list(pools.values())
+
+
+def complete_pool(body: Json, name: str, old: Json | None, version: str, *, subnet: str, default_mode: str) -> Json:
+    """Return a pool as it stands in `agentPoolProfiles`: the request over what is stored, the rest as AKS fills it."""
+    asked = {key: value for key, value in body.items() if value != ""}
+    pool: Json = merged(old or {}, asked)
+    count = number(pool, "count", "agentPoolProfile.count")
+    autoscale = switch(pool, "enableAutoScaling", "agentPoolProfile.enableAutoScaling")
+    max_pods = number(pool, "maxPods", "agentPoolProfile.maxPods")
+    if old and max_pods != old["maxPods"]:
+        raise ArmError(
+            400,
+            "PropertyChangeNotAllowed",
+            "Changing property 'properties.maxPods' is not allowed.",
+            target="properties.maxPods",
+            fix="add a node pool with the other value",
+        )
+    floor = number(pool, "minCount", "agentPoolProfile.minCount")
+    pool.update(
+        {
+            "name": name,
+            "count": count if count is not None else (floor if autoscale and floor is not None else 1),
+            "vmSize": text(pool, "vmSize", VM_SIZE),
+            "osDiskSizeGB": number(pool, "osDiskSizeGB") or 128,
+            "osDiskType": text(pool, "osDiskType", "Managed"),
+            "kubeletDiskType": text(pool, "kubeletDiskType", "OS"),
+            "maxPods": OVERLAY_MAX_PODS if max_pods is None else max_pods,
+            "type": "VirtualMachineScaleSets",
+            "enableAutoScaling": autoscale,
+            "mode": text(pool, "mode", default_mode).capitalize(),
+            "osType": "Linux",
+            "osSKU": text(pool, "osSKU", "Ubuntu"),
+            "orchestratorVersion": text(pool, "orchestratorVersion", version),
+            "currentOrchestratorVersion": text(pool, "orchestratorVersion", version),
+            "upgradeSettings": merged({"maxSurge": "10%", "maxUnavailable": "0"}, mapping(pool, "upgradeSettings")),
+            "enableNodePublicIP": False,
+            "powerState": {"code": "Running"},
+            "provisioningState": "Succeeded",
+            "vnetSubnetID": text(pool, "vnetSubnetID", subnet),
+        }
+    )
+    for bound in ("minCount", "maxCount"):
+        if not autoscale and asked.get(bound) is None:  # the SDKs can't send null when the autoscaler goes off
+            pool.pop(bound, None)
+    return pool
+
+
+def cluster_value(document: Json) -> Cluster:
+    """Return a stored document as the lab's value."""
+    properties = document["properties"]
+    profile = properties["networkProfile"]
+    return Cluster(
+        id=document["id"],
+        location=document["location"],
+        pod_cidr=parse_prefix(profile["podCidr"]),
+        service_cidr=parse_prefix(profile["serviceCidr"]),
+        dns_service_ip=profile["dnsServiceIP"],
+        pools=tuple(_pool_value(pool) for pool in properties["agentPoolProfiles"]),
+        transport=Transport(profile["slash24"]["transport"]),
+        block_prefix=profile["slash24"]["blockPrefix"],
+        node_resource_group=properties["nodeResourceGroup"],
+        tags=tuple(sorted((str(key), str(value)) for key, value in document.get("tags", {}).items())),
+    )
+
+
+def _pool_value(pool: Json) -> NodePool:
+    return NodePool(
+        name=pool["name"],
+        count=pool["count"],
+        subnet_id=pool["vnetSubnetID"],
+        max_pods=pool["maxPods"],
+        mode=pool["mode"],
+        vm_size=pool["vmSize"],
+        autoscale=pool["enableAutoScaling"],
+        min_count=pool.get("minCount"),
+        max_count=pool.get("maxCount"),
+        labels=tuple(sorted((str(key), str(value)) for key, value in mapping(pool, "nodeLabels").items())),
+        taints=tuple(texts(pool, "nodeTaints")),
+    )
+
+
+def pool_resource(cluster: Json, pool: Json) -> Json:
+    """Return a pool as a resource of its own: name outside, everything else under `properties`."""
+    return {
+        "id": f"{cluster['id']}/agentPools/{pool['name']}",
+        "name": pool["name"],
+        "type": "Microsoft.ContainerService/managedClusters/agentPools",
+        "properties": {key: value for key, value in pool.items() if key != "name"},
+    }
+
+
+def find_pool(cluster: Json, name: str) -> Json | None:
+    pools: list[Json] = cluster["properties"]["agentPoolProfiles"]
+    return next((pool for pool in pools if pool["name"].lower() == name.lower()), None)
+
+
+def with_state(document: Json, state: str, pools: tuple[str, ...] | None = None) -> Json:
+    """Return the document in a provisioning state; of its pools only those named have it (None: all)."""
+    properties = {**document["properties"], "provisioningState": state}
+    properties["agentPoolProfiles"] = [
+        {**pool, "provisioningState": state} if pools is None or pool["name"] in pools else pool
+        for pool in properties["agentPoolProfiles"]
+    ]
+    return {**document, "properties": properties}

@@ -1,0 +1,164 @@
+"""Managed clusters: create, change, delete, and their credentials."""
+
+import base64
+
+from starlette.responses import Response
+
+from slash24.azure.body import mapping
+from slash24.azure.building import MANAGED_SUBNET, build_cluster, destroy_cluster, managed_network
+from slash24.azure.cluster_documents import cluster_value, complete, with_state
+from slash24.azure.context import Arm, Call, accepted, answer, listing, operations_base
+from slash24.azure.documents import group_document
+from slash24.azure.errors import ArmError, Json, as_info, group_not_found, not_found, refuse
+from slash24.azure.ids import CLUSTERS, CONTAINERS, cluster_id, group_id, subnet_id
+from slash24.azure.judging import counts, request_of
+from slash24.azure.provisioner import Report
+from slash24.azure.unbuilt import refuse_unbuilt
+from slash24.plan import Operation, check
+
+
+async def put_cluster(arm: Arm, call: Call) -> Response:
+    resource_id = cluster_id(call.path.subscription, call.path.group, call.path.names[0])
+    old = arm.resources.get(resource_id)
+    refuse_unbuilt(mapping(call.body, "properties"))
+    if old is not None:
+        arm.operations.check_free(old["id"])
+        return change_cluster(arm, call, old, complete(call.body, old["id"], call.path.group, old))
+    document = complete(call.body, resource_id, call.path.group, None)
+    return _create(arm, call, document)
+
+
+async def get_cluster(arm: Arm, call: Call) -> Response:
+    return answer(require_cluster(arm, call))
+
+
+async def list_clusters(arm: Arm, call: Call) -> Response:
+    return listing(arm.resources.list(CLUSTERS, under=arm.group(call)["id"] if call.path.group else ""))
+
+
+async def patch_cluster_tags(arm: Arm, call: Call) -> Response:
+    document = require_cluster(arm, call)
+    document["tags"] = mapping(call.body, "tags")
+    if not call.dry_run:
+        arm.resources.put(document)
+    return answer(document)
+
+
+async def delete_cluster(arm: Arm, call: Call) -> Response:
+    arm.group(call)
+    document = arm.resources.get(cluster_id(call.path.subscription, call.path.group, call.path.names[0]))
+    if document is None:
+        return answer(None, 204)
+    arm.operations.check_free(document["id"])
+    if call.dry_run:
+        return answer(document)
+
+    async def work(report: Report) -> None:
+        try:
+            await destroy_cluster(arm, document, report)
+        except Exception:
+            arm.resources.put(with_state(document, "Failed"))  # it can be deleted again
+            raise
+
+    arm.resources.put(with_state(document, "Deleting"))
+    base = operations_base(call.path.subscription, CONTAINERS, document["location"])
+    return accepted(call, arm.operations.begin(base, "Deleting", work, resource_ids=[document["id"]]))
+
+
+async def list_credentials(arm: Arm, call: Call) -> Response:
+    """Return the kubeconfig, as both of Azure's calls do; the lab has one kind of user."""
+    document = require_cluster(arm, call)
+    if document["properties"]["provisioningState"] == "Creating":
+        arm.operations.check_free(document["id"])
+    config = arm.provisioner.kubeconfig(document["id"])
+    name = "clusterAdmin" if call.path.kind.endswith("listclusteradmincredential") else "clusterUser"
+    return answer({"kubeconfigs": [{"name": name, "value": base64.b64encode(config.encode()).decode()}]})
+
+
+def require_cluster(arm: Arm, call: Call) -> Json:
+    """Return the cluster that a path names. Raises ArmError if it, or its group, isn't there."""
+    group = arm.group(call)
+    name = call.path.names[0]
+    found = arm.resources.get(cluster_id(call.path.subscription, call.path.group, name))
+    if found is None:
+        raise not_found("Microsoft.ContainerService/ManagedClusters", name, group["name"], fix="slash24 aks list")
+    return found
+
+
+# Create
+
+
+def _create(arm: Arm, call: Call, document: Json) -> Response:
+    """Judge the request, then answer and build."""
+    group = arm.resources.get(group_id(call.path.subscription, call.path.group))
+    properties = document["properties"]
+    pools = properties["agentPoolProfiles"]
+    managed = not any(pool["vnetSubnetID"] for pool in pools)
+    if group is None and not managed:
+        raise group_not_found(call.path.group)
+    network: Json | None = None
+    if managed:
+        network = managed_network(call.path.subscription, document)
+        for pool in pools:
+            pool["vnetSubnetID"] = subnet_id(network["id"], MANAGED_SUBNET)
+    elif not all(pool["vnetSubnetID"] for pool in pools):
+        raise ArmError(400, "AzureCNISubnetNotDefined", "At least one agent pool does not have subnet defined")
+    findings = check(request_of(arm, document, None, network=network))
+    refuse(findings)
+    node_group = group_id(call.path.subscription, properties["nodeResourceGroup"])
+    if arm.resources.get(node_group) is not None:
+        raise ArmError(
+            409,
+            "NodeResourceGroupAlreadyExists",
+            f"The node resource group {properties['nodeResourceGroup']} exists already",
+            fix="--node-resource-group with another name",
+        )
+    if call.dry_run:
+        return answer(document)
+    warnings = [as_info(finding) for finding in findings]
+
+    async def work(report: Report) -> None:
+        await build_cluster(arm, document, report, network=network, made_group=group is None)
+
+    if group is None:
+        arm.resources.put(group_document(call.path.subscription, call.path.group, document["location"]))
+    arm.resources.put(with_state(document, "Creating"))
+    base = operations_base(call.path.subscription, CONTAINERS, document["location"])
+    operation = arm.operations.begin(base, "Creating", work, resource_ids=[document["id"]], warnings=warnings)
+    return accepted(call, operation, with_state(document, "Creating"), 201)
+
+
+# Change
+
+
+def change_cluster(
+    arm: Arm, call: Call, old: Json, new: Json, *, operation: Operation = Operation.SCALE, shown: Json | None = None
+) -> Response:
+    """Judge a change of a cluster that stands, then answer and make it. shown: the body, if it is not the cluster's."""
+    findings = check(request_of(arm, new, old, operation=operation))
+    refuse(findings)
+    if call.dry_run:
+        return answer(shown or new)
+    doing = "Scaling" if counts(old) != counts(new) else "Updating"
+    touched = tuple(
+        pool["name"]
+        for pool in new["properties"]["agentPoolProfiles"]
+        if pool not in old["properties"]["agentPoolProfiles"]
+    )
+
+    async def work(report: Report) -> None:
+        try:
+            await arm.provisioner.ensure_cluster(cluster_value(new), report)
+        except Exception:
+            report("undo the change")
+            arm.resources.put(old)
+            await arm.provisioner.ensure_cluster(cluster_value(old), report)
+            raise
+        arm.resources.put(new)
+
+    arm.resources.put(with_state(new, doing, touched))
+    base = operations_base(call.path.subscription, CONTAINERS, old["location"])
+    begun = arm.operations.begin(
+        base, doing, work, resource_ids=[old["id"]], warnings=[as_info(finding) for finding in findings]
+    )
+    return accepted(call, begun, shown or with_state(new, doing, touched), 200)

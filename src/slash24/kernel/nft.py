@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Iterable
 from typing import Any
 
 from slash24.errors import Slash24Error, UnsupportedError
@@ -49,3 +50,25 @@ def counters(table: str, netns: int | None = None, family: str = "ip") -> dict[s
         raise
     found = [entry["counter"] for entry in answer if "counter" in entry]
     return {entry["name"]: (entry["packets"], entry["bytes"]) for entry in found}
+
+
+def list_tables(names: Iterable[str], netns: int | None = None, family: str = "ip") -> str:
+    """Return nft's own text of these tables without counts; "" if one of them is missing."""
+    script = "".join(f"list table {family} {name}\n" for name in names)
+    try:
+        return _run(["--stateless", "-f", "-"], script, netns)
+    except NftError as error:
+        if "No such file" in str(error):
+            return ""
+        raise
+
+
+def forward_drops(own: str, netns: int | None = None) -> list[str]:
+    """Return the base chains in the forward hook whose policy is drop, except in tables that start with `own`."""
+    answer = json.loads(_run(["-j", "list", "chains"], "", netns))["nftables"]
+    chains = [entry["chain"] for entry in answer if "chain" in entry]
+    return [
+        f"{chain['family']} {chain['table']} {chain['name']}"
+        for chain in chains
+        if chain.get("hook") == "forward" and chain.get("policy") == "drop" and not chain["table"].startswith(own)
+    ]

@@ -54,7 +54,7 @@ class KubeClient:
         return await self._request("POST", path, body)
 
     async def replace(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Replace an object. With its resourceVersion in `body`, a change meanwhile raises ApiError, reason Conflict."""
+        """Replace an object. With its resourceVersion in `body`, a change meanwhile raises ApiError (Conflict)."""
         return await self._request("PUT", path, body)
 
     async def patch(self, path: str, body: Any, *, kind: str = "merge") -> dict[str, Any]:

@@ -1,0 +1,43 @@
+"""The lab server's one application: who answers which path, and for whom."""
+
+import secrets
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+
+from slash24.azure.app import create_app as create_arm_app
+from slash24.azure.app import create_arm
+from slash24.lab.gateway import KubeletSockets
+from slash24.lab.kubeapi.app import create_app as create_kubernetes
+from slash24.lab.lab import Lab
+from slash24.lab.status import lab_status
+from slash24.store.objects import ObjectStore
+from slash24.store.resources import Resources
+
+
+def build_app(lab: Lab, store: ObjectStore, token: str) -> Starlette:
+    """Return the application: Kubernetes APIs under /clusters, the lab's own calls under /lab, ARM for the rest.
+
+    token: the lab's token, which ARM and the lab's own calls ask for; each cluster has tokens of its own.
+    """
+
+    def is_user(given: str) -> str | None:
+        return "slash24" if secrets.compare_digest(given, token) else None
+
+    async def status(request: Request) -> Response:
+        given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if not is_user(given):
+            return JSONResponse({"error": {"code": "AuthenticationFailed", "message": "a token is needed"}}, 401)
+        return JSONResponse(lab_status(lab))
+
+    kubernetes = create_kubernetes(store, authenticate=lab.authenticate, nodes=KubeletSockets(lab.paths))
+    arm = create_arm_app(create_arm(Resources(lab.paths.database), lab), authenticate=is_user)
+    return Starlette(
+        routes=[
+            Route("/lab/status", status),
+            Mount("/clusters/{cluster}", kubernetes),
+            *arm.routes,
+        ]
+    )

@@ -1,0 +1,1 @@
+"""Benchmarks: what slash24 reaches, side by side with what it is measured against (docs/bench.md)."""

@@ -1,0 +1,252 @@
+"""One run of a container: a runner process (`pod run`) that outlives us, and what it leaves in a folder.
+
+The folder is `<pod's folder>/<container>`; the files of the n-th run are `n.pid`, `n.log`, `n.exit` (programs/pod.c).
+"""
+
+import asyncio
+import hashlib
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slash24 import programs
+from slash24.errors import Slash24Error
+from slash24.lab.kubelet import files, images, spawn
+
+#: Folders of the host that a container sees empty: they are the user's own, or the machine's state.
+_EMPTY = ("/root", "/home", "/var/lib", "/var/log", "/var/cache", "/var/spool", "/var/tmp", "/mnt", "/media", "/srv")  # noqa: S108
+_MASKED = ("/etc/shadow", "/etc/gshadow", "/etc/shadow-", "/etc/gshadow-", "/etc/ssh", "/etc/ssl/private", "/boot")
+#: Folders that hold programs: where they are mounts of their own, the layer beneath a container would lack them.
+_PROGRAMS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix", "/gnu")
+
+#: Exit codes that runtimes give when there is none of the program's own.
+START_ERROR, UNKNOWN = 128, 137
+
+
+class StartError(Slash24Error):
+    """A container's process could not be started; the text is the one that a runtime gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended. `signal` is 0 unless a signal ended it; times as Kubernetes writes them."""
+
+    code: int
+    signal: int
+    started_at: str
+    finished_at: str
+    container_id: str
+    reason: str
+    message: str = ""
+
+    def state(self) -> dict[str, Any]:
+        """Return `state.terminated`."""
+        found = {
+            "exitCode": self.code, "reason": self.reason, "startedAt": self.started_at, "finishedAt": self.finished_at,
+            "containerID": self.container_id,
+        }  # fmt: skip
+        return (
+            found
+            | ({"signal": self.signal} if self.signal else {})
+            | ({"message": self.message} if self.message else {})
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """All that a run needs. `binds`: (source, target, read-only)."""
+
+    words: Sequence[str]
+    env: Mapping[str, str]
+    netns: str
+    hostname: str
+    binds: Sequence[tuple[str, str, bool]]
+    capabilities: int
+    uid: int = -1
+    gid: int = -1
+    directory: str = "/"
+    tty: bool = False
+    stdin: bool = False
+    stdin_once: bool = False
+
+
+class Run:
+    """A run that was started, by us or by an earlier kubelet."""
+
+    def __init__(self, folder: Path, attempt: int, container_id: str, runner: spawn.Process | None, pid: int) -> None:
+        self.folder = folder
+        self.attempt = attempt
+        self.id = container_id
+        self.pid = pid
+        self._runner = runner
+        self.started_at = files.now()
+
+    @property
+    def alive(self) -> bool:
+        return self._runner is not None and not self._runner.ended.done()
+
+    @property
+    def ended(self) -> "asyncio.Future[None] | None":
+        return self._runner.ended if self._runner else None
+
+    @property
+    def log(self) -> Path:
+        return self.folder / f"{self.attempt}.log"
+
+    def signal(self, number: int) -> None:
+        """Send SIGTERM or SIGKILL to the container's first process, through its runner."""
+        if self._runner:
+            self._runner.signal(signal.SIGUSR1 if number == signal.SIGKILL else signal.SIGTERM)
+
+    async def kill_runner(self) -> None:
+        """The last resort, for a runner that doesn't answer: the kernel ends the container with it."""
+        if self._runner:
+            self._runner.signal(signal.SIGKILL)
+            await self._runner.wait(5.0)
+
+    def forget(self) -> None:
+        if self._runner:
+            self._runner.forget()
+
+    def outcome(self) -> Ended:
+        """Return how it ended; to be asked when it isn't alive."""
+        try:
+            code, number, finished = (int(part) for part in (self.folder / f"{self.attempt}.exit").read_text().split())
+            reason = "Completed" if code == 0 else "Error"
+            return Ended(code, number, self.started_at, files.stamp(finished), self.id, reason)
+        except (OSError, ValueError):
+            return Ended(
+                UNKNOWN, 0, self.started_at, files.now(), self.id, "ContainerStatusUnknown",
+                "The container could not be located when the pod was terminated",
+            )  # fmt: skip
+
+
+class Launcher:
+    """Starts runs, and finds those that an earlier kubelet started."""
+
+    def __init__(self, run_dir: str, masked_paths: Sequence[str]) -> None:
+        self._pod = spawn.sealed(str(programs.path("pod")))
+        self._agnhost = str(programs.path("agnhost"))
+        self._sockets = Path(run_dir, "c")
+        stage = Path(run_dir, "stage")
+        self._sockets.mkdir(parents=True, exist_ok=True)
+        stage.mkdir(exist_ok=True)
+        fixed = ["--stage", str(stage)]
+        if not _owns_all_users():
+            fixed.append("--user-namespace")
+        for path in _program_mounts(Path("/proc/self/mountinfo").read_text()):
+            fixed += ["--bind-ro", path, path]
+        fixed += ["--bind-ro", self._agnhost, images.AGNHOST]
+        for path in _EMPTY:
+            if Path(path).is_dir():
+                fixed += ["--empty", path]
+        for path in (*_MASKED, *(os.path.realpath(path) for path in masked_paths)):
+            fixed += ["--mask", path]
+        self._fixed = fixed
+
+    def socket(self, container_id: str) -> Path:
+        """Return where the runner takes clients that attach."""
+        return self._sockets / container_id[:16]
+
+    async def start(self, folder: Path, attempt: int, container_id: str, launch: Launch) -> Run:
+        """Start the `attempt`-th run of a container in its folder. Raises StartError."""
+        folder.mkdir(parents=True, exist_ok=True)
+        words = [
+            "pod", "run", "--id", container_id, "--folder", str(folder), "--attempt", str(attempt),
+            "--socket", str(self.socket(container_id)), "--hostname", launch.hostname, "--cwd", launch.directory,
+            "--caps", f"{launch.capabilities:x}", "--uid", str(launch.uid), "--gid", str(launch.gid),
+        ]  # fmt: skip
+        if launch.netns:
+            words += ["--netns", launch.netns]
+        for option, given in (("tty", launch.tty), ("stdin", launch.stdin), ("stdin-once", launch.stdin_once)):
+            words += [f"--{option}"] if given else []
+        words += self._fixed
+        for source, target, read_only in launch.binds:
+            words += ["--bind-ro" if read_only else "--bind", source, target]
+        reader, writer = os.pipe()
+        try:
+            runner = spawn.start(self._pod, [*words, "--", *launch.words], launch.env, {spawn.REPORT_FD: writer})
+        except spawn.ProcessError as error:
+            os.close(reader)
+            raise StartError(str(error)) from error
+        finally:
+            os.close(writer)
+        answer = await spawn.report(reader)
+        if not answer.startswith("pid "):
+            await runner.wait(5.0)
+            raise StartError(_runtime_text(answer.removeprefix("error ") or "the runner died"))
+        return Run(folder, attempt, container_id, runner, int(answer[4:]))
+
+    async def exec(
+        self, run: Run, words: Sequence[str], env: Mapping[str, str], client: int, wants: int, options: Sequence[str]
+    ) -> spawn.Process:
+        """Run a command in a container for the client behind the descriptor `client`. Raises StartError."""
+        call = ["pod", "exec", "--pid", str(run.pid), "--wants", str(wants), *options, "--", *words]
+        reader, writer = os.pipe()
+        try:
+            process = spawn.start(self._pod, call, env, {0: client, spawn.REPORT_FD: writer})
+        finally:
+            os.close(writer)
+        answer = await spawn.report(reader)
+        if not answer.startswith("pid "):
+            raise StartError(answer.removeprefix("error ") or "the runner died")
+        return process
+
+    def adopt(self, folder: Path, pod_uid: str, name: str) -> Run | None:
+        """Return the last run in a container's folder, alive or not; None if there was none."""
+        attempts = [int(path.stem) for path in folder.glob("*.pid") if path.stem.isdigit()]
+        if not attempts:
+            return None
+        attempt = max(attempts)
+        try:
+            runner_pid, pid, started = (int(part) for part in (folder / f"{attempt}.pid").read_text().split())
+        except (OSError, ValueError):
+            runner_pid, pid, started = 0, 0, time.time_ns()
+        runner = None
+        if runner_pid and not (folder / f"{attempt}.exit").exists() and _is_runner(runner_pid, folder):
+            try:
+                runner = spawn.Process(runner_pid)
+            except ProcessLookupError:
+                runner = None
+        run = Run(folder, attempt, identify(pod_uid, name, attempt), runner, pid)
+        run.started_at = files.stamp(started)
+        return run
+
+
+def identify(pod_uid: str, name: str, attempt: int) -> str:
+    """Return the id of a container's run: 64 hexadecimal digits, the same whenever it is asked for."""
+    return hashlib.sha256(f"{pod_uid}/{name}/{attempt}".encode()).hexdigest()
+
+
+def _is_runner(pid: int, folder: Path) -> bool:
+    """Tell whether the process still is the runner of that folder: after a crash its number may be another's."""
+    try:
+        return str(folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+
+
+def _owns_all_users() -> bool:
+    return Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
+
+
+def _program_mounts(mountinfo: str) -> list[str]:
+    """Return the mount points among the folders of programs, outermost only: their binds are recursive."""
+    points = sorted({line.split()[4] for line in mountinfo.splitlines()}, key=len)
+    found: list[str] = []
+    for point in points:
+        inside = any(point == folder or point.startswith(f"{folder}/") for folder in _PROGRAMS)
+        if inside and not any(point.startswith(f"{outer}/") for outer in found):
+            found.append(point)
+    return found
+
+
+def _runtime_text(text: str) -> str:
+    return (
+        "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
+        f"unable to start container process: error during container init: {text}: unknown"
+    )

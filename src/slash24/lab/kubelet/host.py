@@ -1,0 +1,38 @@
+"""What all pods of a node share."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from slash24.lab.kubelet.container import Launch, Run
+from slash24.lab.kubelet.events import Recorder
+from slash24.lab.kubelet.sandbox import PodFiles, Sandboxes
+
+
+class Api(Protocol):
+    """The part of the Kubernetes API that a pod's care needs."""
+
+    async def patch(self, path: str, body: Any, *, kind: str = "merge") -> dict[str, Any]: ...
+    async def delete(self, path: str, *, grace_s: int | None = None, uid: str | None = None) -> dict[str, Any]: ...
+
+
+class Starter(Protocol):
+    """Starts containers' processes, and finds those that an earlier kubelet started."""
+
+    async def start(self, folder: Path, attempt: int, container_id: str, launch: Launch) -> Run: ...
+    def adopt(self, folder: Path, pod_uid: str, name: str) -> Run | None: ...
+
+
+@dataclass(slots=True)
+class Host:
+    """slots: how many sandboxes may be made at a time. starting: how many pods are being started now."""
+
+    api: Api
+    sandboxes: Sandboxes
+    launcher: Starter
+    events: Recorder
+    files: PodFiles
+    node_ip: str
+    slots: asyncio.Semaphore
+    starting: int = 0

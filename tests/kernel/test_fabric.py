@@ -1,7 +1,7 @@
 """The fabric: what a port lets through, which way packets go, what the internet sees."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 

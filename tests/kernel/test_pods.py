@@ -1,14 +1,13 @@
 """ADD, DEL and CHECK with real links."""
 
-import os
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
-from slash24.attach.pods import Attachment, DamagedError, GoneError, Pods
 from slash24.attach.link import LinkError
+from slash24.attach.pods import Attachment, DamagedError, GoneError, Pods
 from slash24.kernel.netlink import Netlink, NetlinkError
 from slash24.store.leases import BlockFullError, Leases, NodeSettings
 from tests.conftest import Netns, NetnsFactory
@@ -141,7 +140,13 @@ def test_an_add_that_dies_at_any_message_leaves_nothing(
     for dies_at in range(3):
         calls = iter(range(100))
 
-        def failing(self: Netlink, *requests: object, **options: object) -> None:
+        def failing(
+            self: Netlink,
+            *requests: object,
+            calls: Iterator[int] = calls,
+            dies_at: int = dies_at,
+            **options: object,
+        ) -> None:
             if next(calls) == dies_at:
                 raise NetlinkError(12, "a test")
             send(self, *requests, **options)  # type: ignore[arg-type]
@@ -152,4 +157,3 @@ def test_an_add_that_dies_at_any_message_leaves_nothing(
         monkeypatch.setattr(Netlink, "send", send)
         assert pods.leases.all() == []
         assert [link["ifname"] for link in netns.ip("link")] == ["lo"]
-    assert os.path.exists(pod.path)

@@ -139,7 +139,7 @@ def _authenticate(request: Request, authenticate: Authenticate) -> None:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if not token:
         raise ArmError(401, "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing.")
-    if scheme.lower() != "bearer" or authenticate(token.strip()) is None:
+    if scheme.lower() != "bearer" or not token.isascii() or authenticate(token.strip()) is None:
         raise ArmError(401, "InvalidAuthenticationToken", "The access token is invalid.")
 
 

@@ -129,6 +129,8 @@ def _check_used_subnets(arm: Arm, old: Json, new: Json) -> None:
         if kept is not None and kept["properties"]["addressPrefix"] == prefix:
             continue
         user = user_of(arm, subnet["id"])
+        if not user and arm.provisioner.addresses_used(subnet["id"]) > 0:
+            user = f"{subnet['id']}/ipConfigurations/ipconfig1"
         if not user:
             continue
         if kept is None:
@@ -142,15 +144,13 @@ def _check_used_subnets(arm: Arm, old: Json, new: Json) -> None:
 
 
 def user_of(arm: Arm, subnet: str, *, leaving: Collection[str] = ()) -> str:
-    """Return the id of something that uses a subnet, "" if nothing does. leaving: keys of clusters that go first."""
+    """Return the id of a cluster that uses a subnet, "" if none does. leaving: keys of clusters that go first."""
     clusters = arm.resources.list(CLUSTERS)
     for cluster in clusters:
         pools = cluster["properties"]["agentPoolProfiles"]
         uses = any(resource_key(pool.get("vnetSubnetID", "")) == resource_key(subnet) for pool in pools)
         if uses and resource_key(cluster["id"]) not in leaving:
             return str(cluster["id"])
-    if not leaving and arm.provisioner.addresses_used(subnet) > 0:
-        return f"{subnet}/ipConfigurations/ipconfig1"
     return ""
 
 

@@ -1,175 +1,253 @@
-"""A simple scheduler: it binds each pod to a Ready node with room, the one with the fewest pods first."""
+"""The lab's scheduler: binds a cluster's pods to its nodes, fewest pods first.
+
+It knows readiness, free pod places, node selectors and required node affinity, taints and cordons. It doesn't know
+resource requests, affinity between pods, spreading or preemption.
+"""
 
 import asyncio
+import json
 import logging
-import uuid
-from collections import Counter
-from typing import Any
+import secrets
+from collections.abc import Iterable
+from contextlib import suppress
 
-from slash24.errors import NotFoundError
-from slash24.lab.readiness import is_ready
-from slash24.store.objects import ClusterObjects, Object, now
+from slash24.errors import NotFoundError, Slash24Error
+from slash24.lab.placement import NodeView, refusal, view_node, why_nowhere
+from slash24.store.objects import AlreadyExistsError, ClusterObjects, ConflictError, ExpiredError, Object, now
 
 log = logging.getLogger(__name__)
-_ENDED = ("Succeeded", "Failed")
+
+_NAME = "default-scheduler"
+#: A pod that fits nowhere is told so when the cluster has been quiet this long: nodes come and pods go in bursts.
+_SETTLE_S = 0.2
+#: Bindings between two turns of the event loop, in which the API server answers.
+_BATCH = 25
+
+Key = tuple[str, str]
 
 
-def why_unfit(pod: Object, node: Object, pods: int) -> str:
-    """Return in Kubernetes' words why `pod` can't run on `node`, which has `pods` pods now; "" if it can."""
-    spec, node_spec = pod["spec"], node.get("spec", {})
-    tolerations = spec.get("tolerations") or []
-    taints = list(node_spec.get("taints") or [])
-    if not is_ready(node):
-        taints.append({"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"})
-    if node_spec.get("unschedulable"):
-        return "node(s) were unschedulable"
-    for taint in taints:
-        if taint["effect"] in ("NoSchedule", "NoExecute") and not any(_tolerates(t, taint) for t in tolerations):
-            value = f": {taint['value']}" if taint.get("value") else ""
-            return f"node(s) had untolerated taint {{{taint['key']}{value or ': '}}}"
-    labels = node["metadata"].get("labels") or {}
-    if any(labels.get(key) != value for key, value in (spec.get("nodeSelector") or {}).items()):
-        return "node(s) didn't match Pod's node affinity/selector"
-    if pods >= int(node.get("status", {}).get("allocatable", {}).get("pods", 0)):
-        return "Too many pods"
-    return ""
+class _Choice:
+    """The nodes that one sort of pod may be on, for one pass; and what speaks against the others."""
 
-
-def _tolerates(toleration: dict[str, Any], taint: dict[str, Any]) -> bool:
-    if toleration.get("effect") not in (None, "", taint["effect"]):
-        return False
-    if toleration.get("key") in (None, ""):
-        return toleration.get("operator") == "Exists"
-    if toleration["key"] != taint["key"]:
-        return False
-    return toleration.get("operator") == "Exists" or toleration.get("value", "") == taint.get("value", "")
+    def __init__(self, spec: Object, nodes: Iterable[NodeView]) -> None:
+        self.fitting: list[NodeView] = []
+        self.reasons: dict[str, int] = {}
+        for node in nodes:
+            reason = refusal(spec, node)
+            if reason is None:
+                self.fitting.append(node)
+            else:
+                self.reasons[reason] = self.reasons.get(reason, 0) + 1
 
 
 class Scheduler:
-    """The scheduler of one cluster, on the objects themselves."""
+    """Schedules one cluster's pods. It keeps counts, so that a pod costs the same however many there are."""
 
     def __init__(self, objects: ClusterObjects) -> None:
         self._objects = objects
-        self._nodes: dict[str, Object] = {}
-        self._places: dict[tuple[str, str], str] = {}  # pod -> its node, of pods that take a place
-        self._count: Counter[str] = Counter()
-        self._waiting: dict[tuple[str, str], Object] = {}
-        self._wake = asyncio.Event()
+        self._nodes: dict[str, NodeView] = {}
+        self._counts: dict[str, int] = {}  # node -> pods on it that have not ended
+        self._bound: dict[Key, str] = {}  # those pods -> their node
+        self._pending: dict[Key, Object] = {}
+        self._failed: dict[Key, str] = {}  # to be told, when it is quiet
+        self._changed = asyncio.Event()
 
     async def run(self) -> None:
         """Bind pods, for ever."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._follow_nodes())
-            group.create_task(self._follow_pods())
-            group.create_task(self._bind_waiting())
+            group.create_task(self._follow("nodes"))
+            group.create_task(self._follow("pods"))
+            group.create_task(self._work())
 
-    async def _follow_nodes(self) -> None:
-        async for event, node in self._objects.watch("nodes", send_initial=True):
-            if event == "DELETED":
-                self._nodes.pop(node["metadata"]["name"], None)
-            else:
-                self._nodes[node["metadata"]["name"]] = node
-            self._wake.set()
-
-    async def _follow_pods(self) -> None:
-        async for event, pod in self._objects.watch("pods", send_initial=True):
-            key = (pod["metadata"]["namespace"], pod["metadata"]["name"])
-            node = pod["spec"].get("nodeName")
-            counts = bool(node) and event != "DELETED" and pod.get("status", {}).get("phase") not in _ENDED
-            was = self._places.pop(key, None)
-            if was:
-                self._count[was] -= 1
-            if counts:
-                self._places[key] = node
-                self._count[node] += 1
-            if event == "DELETED" or node or pod["metadata"].get("deletionTimestamp"):
-                self._waiting.pop(key, None)
-            else:
-                self._waiting[key] = pod
-            if self._waiting:
-                self._wake.set()
-
-    async def _bind_waiting(self) -> None:
+    async def _work(self) -> None:
         while True:
-            await self._wake.wait()
-            self._wake.clear()
-            for key, pod in list(self._waiting.items()):
-                if key in self._waiting:
-                    self._place(key, pod)
-            await asyncio.sleep(0)
+            try:
+                async with asyncio.timeout(_SETTLE_S if self._failed else None):
+                    await self._changed.wait()
+            except TimeoutError:
+                await self._report()
+                continue
+            self._changed.clear()
+            await self._schedule()
 
-    def _place(self, key: tuple[str, str], pod: Object) -> None:
-        reasons: Counter[str] = Counter()
-        fitting = []
-        for name, node in self._nodes.items():
-            reason = why_unfit(pod, node, self._count[name])
-            if reason:
-                reasons[reason] += 1
-            else:
-                fitting.append(name)
+    # What changes
+
+    async def _follow(self, plural: str) -> None:
+        while True:
+            present: set[Key] = set()
+            initial = True
+            with suppress(ExpiredError):
+                async for kind, item in self._objects.watch(plural, send_initial=True, mark_initial=True):
+                    if kind == "SYNCED":
+                        self._forget_others(plural, present)
+                        initial = False
+                        continue
+                    if initial:
+                        present.add(_key(item))
+                    self._take(plural, _key(item), None if kind == "DELETED" else item)
+            await asyncio.sleep(0.1)  # cut off for reading too slowly, or the cluster is being removed
+
+    def _forget_others(self, plural: str, present: set[Key]) -> None:
+        known = {("", name) for name in self._nodes} if plural == "nodes" else {*self._bound, *self._pending}
+        for key in known - present:
+            self._take(plural, key, None)
+
+    def _take(self, plural: str, key: Key, item: Object | None) -> None:
+        changed = self._take_node(key[1], item) if plural == "nodes" else self._take_pod(key, item)
+        if changed:
+            self._changed.set()
+
+    def _take_node(self, name: str, node: Object | None) -> bool:
+        """Note a node; return whether that may matter to a pending pod."""
+        before = self._nodes.pop(name, None)
+        if node is not None:
+            self._nodes[name] = view_node(node)
+        return self._nodes.get(name) != before
+
+    def _take_pod(self, key: Key, pod: Object | None) -> bool:
+        node = _place_of(pod) if pod else ""
+        freed = False
+        if (before := self._bound.get(key, "")) != node:
+            freed = bool(before)
+            self._move(key, node)
+        self._pending.pop(key, None)
+        if pod is None or node or not _is_ours(pod):
+            self._failed.pop(key, None)
+            return freed
+        self._pending[key] = pod
+        return freed or not _has_been_refused(pod)
+
+    def _move(self, key: Key, node: str) -> None:
+        before = self._bound.pop(key, "")
+        if before:
+            self._counts[before] -= 1
+        if node:
+            self._bound[key] = node
+            self._counts[node] = self._counts.get(node, 0) + 1
+
+    # Decisions
+
+    async def _schedule(self) -> None:
+        """Bind every pending pod that has a place, oldest first."""
+        choices: dict[str, _Choice] = {}
+        self._failed.clear()
+        bound = 0
+        for key, pod in sorted(self._pending.items(), key=_age):
+            if self._pending.get(key) is not pod:
+                continue  # changed while we let others work; its turn comes again
+            sort = _sort(pod["spec"])
+            choice = choices.get(sort)
+            if choice is None:
+                choice = choices[sort] = _Choice(pod["spec"], self._nodes.values())
+            free = [node for node in choice.fitting if self._counts.get(node.name, 0) < node.places]
+            if not free:
+                self._failed[key] = why_nowhere(choice.reasons, len(choice.fitting))
+                continue
+            node = min(free, key=lambda node: (self._counts.get(node.name, 0), node.name))
+            self._bind(key, pod, node.name)
+            bound += 1
+            if bound % _BATCH == 0:
+                await asyncio.sleep(0)
+                choices.clear()  # nodes may have changed meanwhile
+        if bound:
+            log.info("scheduler: %d pods bound, %d fit nowhere", bound, len(self._failed))
+
+    def _bind(self, key: Key, pod: Object, node: str) -> None:
+        bound = pod | {"spec": pod["spec"] | {"nodeName": node}, "status": _scheduled(pod, "True", "", "")}
+        self._pending.pop(key, None)
         try:
-            if fitting:
-                self._bind(key, pod, min(fitting, key=lambda name: (self._count[name], name)))
-            else:
-                self._tell_unschedulable(key, pod, reasons)
-        except NotFoundError:  # deleted meanwhile
-            self._waiting.pop(key, None)
+            self._objects.replace("pods", bound)
+        except (ConflictError, NotFoundError):
+            return  # the watch brings what it is now
+        self._move(key, node)
+        self._event(pod, "Normal", "Scheduled", f"Successfully assigned {key[0]}/{key[1]} to {node}")
 
-    def _bind(self, key: tuple[str, str], pod: Object, node: str) -> None:
-        def change(item: Object) -> Object:
-            item["spec"]["nodeName"] = node
-            _set_scheduled(item, "True", "", "")
-            return item
-
-        self._objects.update("pods", key[1], change, namespace=key[0])
-        self._waiting.pop(key, None)
-        # Counted now, not when the watch tells: the next pod of this round must see it.
-        self._places[key] = node
-        self._count[node] += 1
-        message = f"Successfully assigned {key[0]}/{key[1]} to {node}"
-        self._event(pod, "Normal", "Scheduled", message)
-
-    def _tell_unschedulable(self, key: tuple[str, str], pod: Object, reasons: Counter[str]) -> None:
-        parts = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
-        message = (
-            f"0/{len(self._nodes)} nodes are available: {parts}."
-            if self._nodes
-            else "no nodes available to schedule pods"
-        )
-        known = self._objects.get("pods", key[1], namespace=key[0])
-        if any(c.get("message") == message for c in known.get("status", {}).get("conditions", ())):
-            return
-
-        def change(item: Object) -> Object:
-            _set_scheduled(item, "False", "Unschedulable", message)
-            return item
-
-        self._waiting[key] = self._objects.update("pods", key[1], change, namespace=key[0])
-        self._event(pod, "Warning", "FailedScheduling", message)
+    async def _report(self) -> None:
+        """Tell the pods that fit nowhere; each message once."""
+        for number, (key, message) in enumerate(list(self._failed.items())):
+            self._failed.pop(key, None)
+            pod = self._pending.get(key)
+            if pod is None:
+                continue
+            if number % _BATCH == _BATCH - 1:
+                await asyncio.sleep(0)
+            if _condition(pod).get("message") == message:
+                continue
+            with suppress(ConflictError, NotFoundError):
+                refused = pod | {"status": _scheduled(pod, "False", "Unschedulable", message)}
+                self._objects.replace("pods", refused)
+                self._event(pod, "Warning", "FailedScheduling", message)
 
     def _event(self, pod: Object, kind: str, reason: str, message: str) -> None:
-        metadata = pod["metadata"]
-        self._objects.create(
-            "events",
-            {
-                "apiVersion": "v1",
-                "kind": "Event",
-                "metadata": {"name": f"{metadata['name']}.{uuid.uuid4().hex[:16]}", "namespace": metadata["namespace"]},
-                "involvedObject": {"kind": "Pod", "apiVersion": "v1", "name": metadata["name"],
-                                   "namespace": metadata["namespace"], "uid": metadata["uid"]},
-                "type": kind,
-                "reason": reason,
-                "message": message,
-                "source": {"component": "default-scheduler"},
-                "firstTimestamp": now(),
-                "lastTimestamp": now(),
-                "count": 1,
+        metadata, stamp = pod["metadata"], now()
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": f"{metadata['name']}.{secrets.token_hex(8)}", "namespace": metadata["namespace"]},
+            "involvedObject": {
+                "kind": "Pod", "apiVersion": "v1", "namespace": metadata["namespace"], "name": metadata["name"],
+                "uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"],
             },
-        )  # fmt: skip
+            "type": kind, "reason": reason, "message": message[:1024], "count": 1,
+            "source": {"component": _NAME}, "reportingComponent": _NAME, "reportingInstance": "",
+            "firstTimestamp": stamp, "lastTimestamp": stamp, "eventTime": None,
+        }  # fmt: skip
+        try:
+            self._objects.create("events", event)
+        except AlreadyExistsError:
+            return
+        except Slash24Error as error:
+            log.warning("scheduler: event %s was refused: %s", reason, error)
 
 
-def _set_scheduled(pod: Object, value: str, reason: str, message: str) -> None:
-    conditions = pod.setdefault("status", {}).setdefault("conditions", [])
-    conditions[:] = [c for c in conditions if c.get("type") != "PodScheduled"]
-    condition = {"type": "PodScheduled", "status": value, "lastTransitionTime": now(), "lastProbeTime": None}
-    conditions.append(condition | ({"reason": reason, "message": message} if reason else {}))
+def _key(item: Object) -> Key:
+    return item["metadata"].get("namespace", ""), item["metadata"]["name"]
+
+
+def _age(entry: tuple[Key, Object]) -> tuple[str, int]:
+    metadata = entry[1]["metadata"]
+    return metadata.get("creationTimestamp", ""), int(metadata["resourceVersion"])
+
+
+def _place_of(pod: Object) -> str:
+    """Return the node on which a pod takes a place, "" if it takes none."""
+    ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+    return "" if ended else str(pod["spec"].get("nodeName") or "")
+
+
+def _is_ours(pod: Object) -> bool:
+    """Tell whether a pod waits for this scheduler."""
+    spec = pod["spec"]
+    return (
+        not spec.get("nodeName")
+        and not pod["metadata"].get("deletionTimestamp")
+        and not spec.get("schedulingGates")
+        and spec.get("schedulerName", _NAME) == _NAME
+        and (pod.get("status") or {}).get("phase", "Pending") == "Pending"
+    )
+
+
+def _sort(spec: Object) -> str:
+    """Return a text that is equal for pods which may be on the same nodes."""
+    return json.dumps([spec.get(name) for name in ("nodeSelector", "affinity", "tolerations")], sort_keys=True)
+
+
+def _condition(pod: Object) -> Object:
+    conditions: Iterable[Object] = (pod.get("status") or {}).get("conditions") or ()
+    return next((condition for condition in conditions if condition.get("type") == "PodScheduled"), {})
+
+
+def _has_been_refused(pod: Object) -> bool:
+    return _condition(pod).get("status") == "False"
+
+
+def _scheduled(pod: Object, status: str, reason: str, message: str) -> Object:
+    """Return a pod's status with the condition PodScheduled."""
+    old = pod.get("status") or {}
+    fresh: Object = {"type": "PodScheduled", "status": status, "lastProbeTime": None, "lastTransitionTime": now()}
+    if reason:
+        fresh |= {"reason": reason, "message": message}
+    if _condition(pod).get("status") == status:
+        fresh["lastTransitionTime"] = _condition(pod).get("lastTransitionTime")
+    others = [condition for condition in old.get("conditions") or () if condition.get("type") != "PodScheduled"]
+    return {"phase": "Pending"} | old | {"conditions": [*others, fresh]}

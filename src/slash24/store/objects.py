@@ -9,7 +9,7 @@ import json
 import sqlite3
 import uuid
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -267,7 +267,7 @@ class ClusterObjects:
         field_selector: str = "",
         label_selector: str = "",
         mark_initial: bool = False,
-    ) -> AsyncIterator[tuple[str, Object]]:
+    ) -> AsyncGenerator[tuple[str, Object], None]:
         """Yield (ADDED | MODIFIED | DELETED, object) of each change, as the selectors see it.
 
         since: the version to go on from; None for now. send_initial: what is there already comes first, as ADDED, and

@@ -18,6 +18,7 @@ from slash24.kernel import cgroup, netns, process
 from slash24.lab import machines
 from slash24.lab.documents import cluster_document, read_cluster, read_vnet, vnet_document
 from slash24.lab.fabric import API_SERVER, Internet, Port, VNetNamespace
+from slash24.lab.kubeapi import verbs
 from slash24.lab.names import cluster_key, instance_of, node_labels, node_name
 from slash24.lab.node import NodeSpec
 from slash24.lab.paths import LabPaths
@@ -261,6 +262,7 @@ class Lab:
 
     def _prepare_objects(self, running: RunningCluster) -> None:
         cluster = running.cluster
+        verbs.prepare_cluster(running.objects)
         settings = {
             "pod-cidr": str(cluster.pod_cidr),
             "block-prefix": str(cluster.block_prefix),

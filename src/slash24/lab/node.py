@@ -107,9 +107,9 @@ def _mount(spec: NodeSpec) -> None:
     mounts.mount("tmpfs", Path("/run"), "tmpfs", mounts.MS_NOSUID | mounts.MS_NODEV, "mode=755")
     for folder in _OWN_FOLDERS:
         mounts.overlay(folder, Path("/run/slash24-layers", folder.relative_to("/").as_posix().replace("/", "-")))
-    for folder, target in _DISK.items():
+    for name, target in _DISK.items():
         target.mkdir(parents=True, exist_ok=True)
-        mounts.mount(f"/proc/self/fd/{disk}/{folder}", target, flags=mounts.MS_BIND)
+        mounts.mount(f"/proc/self/fd/{disk}/{name}", target, flags=mounts.MS_BIND)
     for text in ("/etc/cni/net.d", "/opt/cni/bin", "/run/netns", "/run/slash24"):
         Path(text).mkdir(parents=True, exist_ok=True)
     os.close(disk)

@@ -45,6 +45,11 @@ class LabPaths:
         return self.root / "server.json"
 
     @property
+    def kubeconfig(self) -> Path:
+        """The lab's own kubeconfig, which `lab env` points kubectl to."""
+        return self.root / "kubeconfig"
+
+    @property
     def log(self) -> Path:
         return self.root / "server.log"
 

@@ -54,6 +54,7 @@ def _cluster(lab: Lab, key: str, running: RunningCluster) -> dict[str, Any]:
         "name": running.cluster.name,
         "key": key,
         "number": running.number,
+        "token": running.admin,
         "subnetId": running.cluster.pools[0].subnet_id,
         "namespace": lab.vnet_namespace(running),
         "transport": running.cluster.transport.value,

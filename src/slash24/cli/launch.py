@@ -1,0 +1,49 @@
+"""Starting a lab's server, and waiting for its word."""
+
+import json
+import os
+import subprocess
+import sys
+
+from slash24.errors import Slash24Error
+from slash24.lab.paths import LabPaths
+
+_PATIENCE_S = 60.0
+
+
+class ServerFailedError(Slash24Error):
+    """The lab's server did not come up."""
+
+
+def start_server(paths: LabPaths, port: int) -> None:
+    """Start the server of a lab and return when it serves. Raises what kept it from starting."""
+    import select
+
+    paths.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    paths.home.chmod(0o700) if paths.home.stat().st_uid == os.geteuid() else None
+    reader, writer = os.pipe()
+    command = [sys.executable, "-m", "slash24.cli.server", "--home", str(paths.home), "--lab", paths.name,
+               "--port", str(port), "--ready-fd", str(writer)]  # fmt: skip
+    with paths.log.open("ab") as log:
+        server = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=[writer],
+            start_new_session=True,  # the terminal's Ctrl-C is not meant for it
+            cwd="/",
+        )
+    os.close(writer)
+    with os.fdopen(reader, "rb") as answers:
+        readable, _, _ = select.select([answers], [], [], _PATIENCE_S)
+        line = answers.readline() if readable else b""
+    if not line:
+        server.kill()
+        raise ServerFailedError("the lab's server did not start", fix=f"its log is {paths.log}")
+    answer = json.loads(line)
+    if "error" in answer:
+        server.wait()
+        error = ServerFailedError(answer["error"], why=answer.get("why", ""), fix=answer.get("fix", ""))
+        error.exit_code = int(answer.get("exit", 1))
+        raise error

@@ -1,6 +1,7 @@
 """The ARM face: one route, since ARM's paths are matched without regard to case and doubled slashes."""
 
 import json
+import logging
 import uuid
 from collections.abc import Callable
 
@@ -17,6 +18,8 @@ from slash24.azure.operations import Operations
 from slash24.azure.provisioner import Provisioner
 from slash24.errors import Slash24Error
 from slash24.store.resources import Resources
+
+log = logging.getLogger(__name__)
 
 Authenticate = Callable[[str], str | None]
 
@@ -126,6 +129,10 @@ def create_app(arm: Arm, *, authenticate: Authenticate) -> Starlette:
                 response = Response(status_code=refusal.status, headers=headers)
             else:
                 response = answer({"error": refusal.envelope}, refusal.status, headers)
+        except Exception as error:
+            log.exception("%s %s failed (request %s)", request.method, request.url.path, request_id)
+            message = f"{type(error).__name__}: {error}"
+            response = answer({"error": {"code": "InternalServerError", "message": message}}, 500)
         response.headers["x-ms-request-id"] = request_id
         return response
 

@@ -183,6 +183,7 @@ class VNetNamespace:
         """Take changed prefixes and subnets: the gateway of each subnet is an address of the router."""
         self.vnet = vnet
         wanted = {IPv4Interface(subnet.prefix[1]) for subnet in vnet.subnets if isinstance(subnet.prefix, IPv4Network)}
+        wanted |= {IPv4Interface(port.gateway) for port in self.ports.values()}
         present = {entry.interface for entry in self.netlink.addresses(1)} - {IPv4Interface("127.0.0.1/8")}
         self.netlink.send(*(netlink.delete_address(1, gone) for gone in sorted(present - wanted, key=str)))
         self.netlink.send(*(netlink.add_address(1, new) for new in sorted(wanted - present, key=str)))
@@ -233,6 +234,8 @@ class VNetNamespace:
         self._route(port)
 
     def _route(self, port: Port) -> None:
+        # The gateway is the router's own address: what it tells by ICMP comes from there.
+        self.netlink.send(netlink.add_address(1, IPv4Interface(port.gateway)))
         index = self.netlink.index_of(port.device)
         self.netlink.send(
             netlink.add_route(

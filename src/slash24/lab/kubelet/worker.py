@@ -86,8 +86,9 @@ class Worker:
             await self._wait(wait_s)
 
     async def _wait(self, seconds: float | None) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.changed.wait(), seconds)
+        with suppress(TimeoutError):  # not wait_for: in Python 3.11 it may swallow a cancellation
+            async with asyncio.timeout(seconds):
+                await self.changed.wait()
 
     async def _sync(self) -> float | None:
         """Do what is due; return in how many seconds something will be, None if only a change matters."""

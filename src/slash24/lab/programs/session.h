@@ -52,7 +52,7 @@ static struct session session; /* zeroed pages that are never touched cost nothi
 static unsigned char chunk[5 + CHUNK];
 
 static void drop_client(struct client *client) {
-    if (client->wants & WANTS_STDIN && session.stdin_once)
+    if (client->wants & WANTS_STDIN && session.stdin_once && session.terminal < 0) /* as containerd */
         session.close_input = 1;
     close(client->fd);
     client->fd = -1;

@@ -23,7 +23,7 @@ build: system .venv/ready ## compile the C programs
 	@$(BIN)/python hatch_build.py
 
 demo: build ## the main job: the article's cluster, an application, the checks, a picture
-	@$(BIN)/python -m demo $(DEMO)
+	@$(BIN)/slash24 demo $(DEMO)
 
 test: build ## every test
 	@$(BIN)/python -m pytest $(TEST)

@@ -148,10 +148,7 @@ def _teller(ui: Ui) -> Any:
     def tell(result: CheckResult) -> None:
         good = "ok    " if result.ok else "FAILED"
         click.echo(f"{good}  {result.name:<26}{result.cluster} ({result.transport}), {result.ms} ms")
-        if result.ok and ui.output != "wide":
-            click.echo(f"        seen      {result.seen}")
-        else:
-            click.echo(f"        expected  {result.expected}\n        seen      {result.seen}")
+        click.echo(f"        expected  {result.expected}\n        seen      {result.seen}")
         sys.stdout.flush()
 
     return tell

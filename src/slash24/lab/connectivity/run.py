@@ -18,6 +18,7 @@ from slash24.lab.paths import LabPaths
 
 _BLOCK_REUSED = "block-reused"
 _SAME_ADDRESS = {f"same-address-{transport.value}": transport for transport in Transport}
+Pairs = tuple[tuple[Machine, Machine], tuple[Machine, Machine], IPv4Address]
 NAMES = (*CHECKS, *_SAME_ADDRESS, _BLOCK_REUSED)
 
 
@@ -59,7 +60,7 @@ async def run(
 ) -> list[CheckResult]:
     """Run checks on the cluster `key`, calling `done` after each; return all results."""
     bed = Bed(paths)
-    runner = _Runner(bed, access, done)
+    runner = Runner(bed, access, done)
     try:
         return await runner.run(key, names)
     finally:
@@ -67,7 +68,9 @@ async def run(
         await runner.clean_up()
 
 
-class _Runner:
+class Runner:
+    """Runs checks, and remembers what has to be removed again."""
+
     def __init__(self, bed: Bed, access: Access, done: Callable[[CheckResult], None]) -> None:
         self._bed = bed
         self._access = access
@@ -85,7 +88,7 @@ class _Runner:
             await cluster.client.close()
 
     async def run(self, key: str, names: list[str]) -> list[CheckResult]:
-        cluster = await self._cluster(key)
+        cluster = await self.open_cluster(key)
         if len(cluster.node_names) < 2:
             raise Slash24Error(
                 f"cluster {cluster.name} has {len(cluster.node_names)} Ready node(s); the checks need two",
@@ -93,9 +96,9 @@ class _Runner:
             )
         needs_extra = any(name in names for name in (*_SAME_ADDRESS, _BLOCK_REUSED))
         # The further clusters come up while the checks on this one run.
-        extra = asyncio.create_task(self._build_extra(cluster, names)) if needs_extra else None
+        extra = asyncio.create_task(self.build_extra(cluster, names)) if needs_extra else None
         try:
-            scene = await self._scene(cluster)
+            scene = await self.open_scene(cluster)
             for name, check in CHECKS.items():
                 if name in names:
                     await asyncio.sleep(0)
@@ -105,10 +108,10 @@ class _Runner:
         for name, transport in _SAME_ADDRESS.items():
             if name in names:
                 left, right = self._pair(cluster, built, transport)
-                await self._record(name, left, lambda a=left, b=right: self._same_address(a, b))  # type: ignore[misc]
+                await self._record(name, left, lambda a=left, b=right: self.same_address(a, b))  # type: ignore[misc]
         if _BLOCK_REUSED in names:
             twin = built[_TWIN]
-            await self._record(_BLOCK_REUSED, twin, lambda: self._block_reused(twin))
+            await self._record(_BLOCK_REUSED, twin, lambda: self.block_reused(twin))
         return self._results
 
     async def _record(self, name: str, cluster: Cluster, check: Callable[[], Any]) -> None:
@@ -124,7 +127,7 @@ class _Runner:
         self._results.append(result)
         self._done(result)
 
-    async def _cluster(self, key: str) -> Cluster:
+    async def open_cluster(self, key: str) -> Cluster:
         status = await asyncio.to_thread(self._access.status)
         entry = next((cluster for cluster in status["clusters"] if cluster["key"] == key), None)
         if entry is None:
@@ -133,7 +136,7 @@ class _Runner:
         self._clusters.append(cluster)
         return cluster
 
-    async def _scene(self, cluster: Cluster) -> Scene:
+    async def open_scene(self, cluster: Cluster) -> Scene:
         node_a, node_b = cluster.node_names[:2]
         addresses = await start_pods(cluster, {"a1": node_a, "a2": node_a, "b1": node_b})
         pods = {name: self._bed.pod(node_b if name == "b1" else node_a, name, ip) for name, ip in addresses.items()}
@@ -156,7 +159,7 @@ class _Runner:
 
     # Two clusters, one pod CIDR
 
-    async def _build_extra(self, cluster: Cluster, names: list[str]) -> dict[str, Cluster]:
+    async def build_extra(self, cluster: Cluster, names: list[str]) -> dict[str, Cluster]:
         """Build the clusters that the checks need beside the user's: a twin, and two of the other transport."""
         other = next(t for t in Transport if t is not cluster.transport)
         wanted = {_TWIN: cluster.transport}
@@ -176,14 +179,21 @@ class _Runner:
                 for name, transport in wanted.items()
             )
         )
-        return {name: await self._cluster(key) for name, key in zip(wanted, keys, strict=True)}
+        return {name: await self.open_cluster(key) for name, key in zip(wanted, keys, strict=True)}
 
     def _pair(self, cluster: Cluster, built: dict[str, Cluster], transport: Transport) -> tuple[Cluster, Cluster]:
         if transport is cluster.transport:
             return cluster, built[_TWIN]
         return built[_THIRD], built[_FOURTH]
 
-    async def _same_address(self, left: Cluster, right: Cluster) -> Outcome:
+    async def same_address(self, left: Cluster, right: Cluster) -> Outcome:
+        found = await self.same_address_pairs(left, right)
+        if found is None:
+            return Outcome("a pod at the same address in each cluster", "no common address in 8 tries", ok=False)
+        return await asyncio.to_thread(same_address, *found)
+
+    async def same_address_pairs(self, left: Cluster, right: Cluster) -> Pairs | None:
+        """Return (client, server) of each cluster and the address that both servers have; None if none is common."""
         servers: list[dict[IPv4Address, str]] = [{}, {}]
         for attempt in range(8):
             for cluster, found in zip((left, right), servers, strict=True):
@@ -191,10 +201,10 @@ class _Runner:
                 found[(await start_pods(cluster, {name: cluster.node_names[1]}))[name]] = name
             common = set(servers[0]) & set(servers[1])
             if common:
-                return await self._who_is_reached(left, right, min(common))
-        return Outcome("a pod at the same address in each cluster", "no common address in 8 tries", ok=False)
+                return await self._pairs_at(left, right, min(common))
+        return None
 
-    async def _who_is_reached(self, left: Cluster, right: Cluster, address: IPv4Address) -> Outcome:
+    async def _pairs_at(self, left: Cluster, right: Cluster, address: IPv4Address) -> Pairs:
         pairs = []
         for cluster in (left, right):
             client = (await start_pods(cluster, {"same-client": cluster.node_names[0]}))["same-client"]
@@ -204,18 +214,18 @@ class _Runner:
                     self._bed.pod(cluster.node_names[1], "same", address),
                 )
             )
-        return await asyncio.to_thread(same_address, pairs[0], pairs[1], address)
+        return pairs[0], pairs[1], address
 
     # A block that changes its node
 
-    async def _block_reused(self, cluster: Cluster) -> Outcome:
+    async def block_reused(self, cluster: Cluster) -> Outcome:
         """Remove a node, let another get its block, and reach a pod on it from a node that stayed."""
         stays, goes = cluster.node_names[:2]
         block = next(node["podCidr"] for node in cluster.status["nodes"] if node["name"] == goes)
         await stop_pods(cluster)
         await asyncio.to_thread(self._access.scale_cluster, cluster.name, 1)
         await asyncio.to_thread(self._access.scale_cluster, cluster.name, 2)
-        cluster = replace(cluster, status=(await self._cluster(cluster.status["key"])).status)
+        cluster = replace(cluster, status=(await self.open_cluster(cluster.status["key"])).status)
         heir = next((node["name"] for node in cluster.status["nodes"] if node["podCidr"] == block), None)
         if heir is None:
             return Outcome(f"{block} on another node", "no node has it", ok=False)

@@ -1,7 +1,7 @@
 """Tests inside a throw-away node: own network, mount, process, host name and IPC namespaces.
 
-`@in_node` turns `async def test(node)` into a test that runs in such a node, in a process of its own; whatever it leaves
-ends with that process. Debian's plugins stand in the node's bin folder.
+`@in_node` turns `async def test(node)` into a test that runs in such a node, in a process of its own; what it
+leaves ends with that process. Debian's plugins stand in the node's bin folder.
 """
 
 import asyncio
@@ -124,6 +124,18 @@ class Stream:
         return found
 
 
+def names(folder: str | Path) -> list[str]:
+    """Return what stands in a folder, sorted."""
+    return sorted(entry.name for entry in Path(folder).iterdir())
+
+
+async def eventually(holds: Callable[[], bool], timeout_s: float = 5.0) -> None:
+    """Return once `holds` is true; for what no API object tells."""
+    async with asyncio.timeout(timeout_s):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
 def in_node(scenario: Callable[[Node], Awaitable[None]]) -> Callable[[], None]:
     """Make a kernel test of a coroutine."""
 
@@ -139,7 +151,7 @@ def in_node(scenario: Callable[[Node], Awaitable[None]]) -> Callable[[], None]:
     test.__name__ = test.__qualname__ = scenario.__name__
     test.__module__ = scenario.__module__
     test.scenario = scenario  # type: ignore[attr-defined]
-    return pytest.mark.kernel(test)  # type: ignore[no-any-return]
+    return pytest.mark.kernel(test)
 
 
 def _mount(*words: str) -> None:

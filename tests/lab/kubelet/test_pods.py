@@ -1,15 +1,16 @@
 """Pods on a node, with Debian's bridge plugin: namespaces, files, rights, status, the end."""
 
 import asyncio
-import os
+import socket
 from pathlib import Path
+from typing import Any
 
-from tests.lab.kubelet.in_node import Node, in_node
+from tests.lab.kubelet.in_node import Node, eventually, in_node, names
 
 AGNHOST = {"name": "c", "image": "registry.k8s.io/e2e-test-images/agnhost:2.53"}
 
 
-def shell(script: str, **more: object) -> dict[str, object]:
+def shell(script: str, **more: object) -> dict[str, Any]:
     return {"name": "c", "image": "busybox", "command": ["sh", "-c", script], **more}
 
 
@@ -34,14 +35,14 @@ async def test_a_pod_runs_on_debians_bridge_and_is_gone_after_its_deletion(node:
     assert (out, end["status"]) == ("web", "Success")
     out, _, _ = await node.run("client", "/agnhost", "connect", f"{status['podIP']}:8080", "--timeout=2s")
     assert out == ""
-    assert len(os.listdir("/run/netns")) == 2
+    assert len(names("/run/netns")) == 2
     node.api.delete_pod("web")
     node.api.delete_pod("client", grace_s=0)
     await node.api.until_gone("web")
     await node.api.until_gone("client")
-    assert os.listdir("/run/netns") == []
-    assert os.listdir("/run/state/pods") == []
-    assert [name for name in os.listdir("/var/lib/cni/networks/test") if name.startswith("10.")] == []
+    assert names("/run/netns") == []
+    assert names("/run/state/pods") == []
+    assert [name for name in names("/var/lib/cni/networks/test") if name.startswith("10.")] == []
 
 
 @in_node
@@ -62,7 +63,9 @@ async def test_rm_of_everything_harms_neither_node_nor_machine(node: Node) -> No
         out, _, _ = await node.run("p", "sh", "-c", "cat /proc/self/mountinfo")
         assert " / / rw,nodev" in out.splitlines()[0]
         assert "- overlay" in out.splitlines()[0]
-        await node.run("p", "rm", "-rf", "/etc", "/usr/bin", "/usr/sbin", "/var", "/run", "/tmp", "/dev", "/sys", "/proc")
+        await node.run(
+            "p", "rm", "-rf", "/etc", "/usr/bin", "/usr/sbin", "/var", "/run", "/tmp", "/dev", "/sys", "/proc"
+        )
         # All of it, for as long as a test has time: a big machine's files take minutes.
         node.api.add_pod("whole", {"containers": [shell("timeout 2 rm -rf --no-preserve-root /; sleep 100")]})
         await node.api.until_phase("whole", "Running")
@@ -127,7 +130,9 @@ async def test_containers_see_themselves_and_not_the_node(node: Node) -> None:
     }
     node.api.add_pod("p", spec)
     address = (await node.api.until_phase("p", "Running"))["status"]["podIP"]
-    out, _, _ = await node.run("p", "sh", "-c", "hostname; cat /etc/hostname; ls /proc | grep -c '^[0-9]'; echo $PPID; id -u")
+    out, _, _ = await node.run(
+        "p", "sh", "-c", "hostname; cat /etc/hostname; ls /proc | grep -c '^[0-9]'; echo $PPID; id -u"
+    )
     assert out.split() == ["p", "p", "4", "0", "0"]  # pause, sh, ls, grep
     out, _, _ = await node.run("p", "env")
     seen = dict(line.split("=", 1) for line in out.splitlines())
@@ -142,10 +147,10 @@ async def test_containers_see_themselves_and_not_the_node(node: Node) -> None:
     assert out.split("/tmp:")[1].split() == [
         *("full", "null"), *out.split("/tmp:")[1].split()[2:]
     ] or "ok" in out  # fmt: skip
-    names = os.listdir("/sys/class/net")
+    interfaces = [name for _, name in socket.if_nameindex()]
     out, _, _ = await node.run("p", "ls", "/sys/class/net")
     assert sorted(out.split()) == ["eth0", "lo"]
-    assert "cni0" in names
+    assert "cni0" in interfaces
 
 
 @in_node
@@ -155,7 +160,7 @@ async def test_containers_of_a_pod_share_the_network_and_restart_alone(node: Nod
     server = AGNHOST | {"name": "server", "args": ["netexec", "--http-port=8080"]}
     node.api.add_pod("p", {"containers": [server, shell("sleep 1000") | {"name": "side"}]})
     before = await node.api.until_phase("p", "Running")
-    out, _, end = await node.run("p", "curl", "-s", "http://127.0.0.1:8080/exit?code=3", container="side")
+    await node.run("p", "curl", "-s", "http://127.0.0.1:8080/exit?code=3", container="side")
     after = await node.api.until(
         lambda: node.api.pod("p") if node.api.pod("p")["status"]["containerStatuses"][0]["restartCount"] == 1 else None
     )
@@ -193,13 +198,13 @@ async def test_a_full_block_is_told_in_the_plugins_words_and_tried_again(node: N
     node.api.add_pod("first", {"containers": [AGNHOST]})
     await node.api.until_phase("first", "Running")
     node.api.add_pod("second", {"containers": [AGNHOST]})
-    (text,) = await node.api.until(lambda: node.api.events("FailedCreatePodSandBox"))
+    text = (await node.api.until(lambda: node.api.events("FailedCreatePodSandBox")))[0]
     assert text.startswith("Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for")
     assert 'plugin type="bridge" name="test" failed (add): ' in text
     assert "no IP addresses available" in text
     status = node.api.pod("second")["status"]
     assert status["containerStatuses"][0]["state"] == {"waiting": {"reason": "ContainerCreating"}}
-    assert len(os.listdir("/run/netns")) == 1
+    assert len(names("/run/netns")) == 1
     node.api.delete_pod("first")
     await node.api.until_phase("second", "Running")
 
@@ -214,7 +219,7 @@ async def test_a_pod_that_ends_by_itself_gives_its_address_back(node: Node) -> N
     bad = await node.api.until_phase("bad", "Failed")
     assert ok["status"]["containerStatuses"][0]["state"]["terminated"]["reason"] == "Completed"
     assert bad["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 7
-    await node.api.until(lambda: os.listdir("/run/netns") == [])
+    await eventually(lambda: names("/run/netns") == [])
     found = await (await node.request("logs", "ok")).all()
     assert found == {1: b"done\n"}
     node.api.delete_pod("ok")
@@ -227,9 +232,11 @@ async def test_a_container_that_cannot_start_says_why(node: Node) -> None:
     await node.start_kubelet()
     node.api.add_pod("p", {"containers": [{"name": "c", "image": "busybox", "command": ["nope"]}]})
     pod = await node.api.until(
-        lambda: node.api.pod("p")
-        if "CrashLoopBackOff" in str(node.api.pod("p")["status"].get("containerStatuses"))
-        else None
+        lambda: (
+            node.api.pod("p")
+            if "CrashLoopBackOff" in str(node.api.pod("p")["status"].get("containerStatuses"))
+            else None
+        )
     )
     (one,) = pod["status"]["containerStatuses"]
     last = one["lastState"]["terminated"]

@@ -1,20 +1,22 @@
 """The kubelet ends and comes back; the node reboots; pods go on, or are begun anew."""
 
 import asyncio
+import copy
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
-from tests.lab.kubelet.in_node import Node, in_node
+from tests.lab.kubelet.in_node import Node, eventually, in_node, names
 
 SERVER = {"name": "c", "image": "agnhost", "args": ["netexec"]}
 
 
-def sleeper(seconds: float, code: int = 0) -> dict[str, object]:
+def sleeper(seconds: float, code: int = 0) -> dict[str, Any]:
     return {"name": "c", "image": "busybox", "command": ["sh", "-c", f"sleep {seconds}; exit {code}"]}
 
 
-async def up(node: Node, *pods: tuple[str, dict[str, object], str]) -> None:
+async def up(node: Node, *pods: tuple[str, dict[str, Any], str]) -> None:
     node.write_network()
     await node.start_kubelet()
     for name, container, policy in pods:
@@ -25,7 +27,7 @@ async def up(node: Node, *pods: tuple[str, dict[str, object], str]) -> None:
 @in_node
 async def test_a_restarted_kubelet_takes_over_what_runs(node: Node) -> None:
     await up(node, ("p", SERVER, "Always"))
-    before = node.api.pod("p")["status"]
+    before = copy.deepcopy(node.api.pod("p")["status"])
     await node.stop_kubelet()
     await node.start_kubelet()
     await node.api.until(lambda: len([call for call in node.api.calls if call[0] == "LIST"]) == 2)
@@ -36,7 +38,7 @@ async def test_a_restarted_kubelet_takes_over_what_runs(node: Node) -> None:
     assert after["podIP"] == before["podIP"]
     node.api.delete_pod("p")
     await node.api.until_gone("p")
-    assert os.listdir("/run/netns") == []
+    assert names("/run/netns") == []
 
 
 @in_node
@@ -47,7 +49,7 @@ async def test_an_end_while_the_kubelet_is_away_is_known_afterwards(node: Node) 
     await node.start_kubelet()
     status = (await node.api.until_phase("p", "Failed"))["status"]
     assert status["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 9
-    await node.api.until(lambda: os.listdir("/run/netns") == [])
+    await eventually(lambda: names("/run/netns") == [])
 
 
 @in_node
@@ -56,33 +58,33 @@ async def test_a_pod_deleted_while_the_kubelet_is_away_is_cleaned_up(node: Node)
     await node.stop_kubelet()
     await node.api.delete("/api/v1/namespaces/default/pods/p")
     await node.start_kubelet()
-    async with asyncio.timeout(5):
-        while os.listdir("/run/netns") or os.listdir("/run/state/pods"):
-            await asyncio.sleep(0.02)
+    await eventually(lambda: not names("/run/netns") and not names("/run/state/pods"))
     assert "netexec" not in _processes()
 
 
 @in_node
 async def test_after_a_reboot_pods_begin_anew_with_a_new_sandbox(node: Node) -> None:
     await up(node, ("p", SERVER, "Always"))
-    before = node.api.pod("p")["status"]
+    before = copy.deepcopy(node.api.pod("p")["status"])
     await node.stop_kubelet()
     for pid in [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]:
         if pid not in (1, os.getpid()):
             os.kill(pid, 9)
     await asyncio.sleep(0.2)
-    for name in os.listdir("/run/netns"):
+    for name in names("/run/netns"):
         await (await asyncio.create_subprocess_exec("ip", "netns", "delete", name)).wait()
     shutil.rmtree(node.config.run_dir)
     await node.start_kubelet()
     after = await node.api.until(
-        lambda: node.api.pod("p")["status"]
-        if node.api.pod("p")["status"]["containerStatuses"][0]["restartCount"] == 1
-        else None
+        lambda: (
+            node.api.pod("p")["status"]
+            if node.api.pod("p")["status"]["containerStatuses"][0]["restartCount"] == 1
+            else None
+        )
     )
     assert after["containerStatuses"][0]["lastState"]["terminated"]["reason"] == "ContainerStatusUnknown"
     assert after["podIP"] != before["podIP"]
-    held = [name for name in os.listdir("/var/lib/cni/networks/test") if name.startswith("10.")]
+    held = [name for name in names("/var/lib/cni/networks/test") if name.startswith("10.")]
     assert held == [after["podIP"]]
 
 
@@ -102,9 +104,11 @@ async def test_a_killed_runner_takes_its_container_along(node: Node) -> None:
     runner = next(Path(node.config.state_dir, "pods").glob("*/c/0.pid")).read_text().split()[0]
     os.kill(int(runner), 9)
     status = await node.api.until(
-        lambda: node.api.pod("p")["status"]
-        if node.api.pod("p")["status"]["containerStatuses"][0]["restartCount"] == 1
-        else None
+        lambda: (
+            node.api.pod("p")["status"]
+            if node.api.pod("p")["status"]["containerStatuses"][0]["restartCount"] == 1
+            else None
+        )
     )
     assert status["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 137
     assert _processes().count("netexec") == 2  # the new one and its runner
@@ -120,7 +124,7 @@ def _processes() -> str:
     return "\n".join(found)
 
 
-async def _eventually(node: Node, *words: str) -> tuple[str, str, dict[str, object]]:
+async def _eventually(node: Node, *words: str) -> tuple[str, str, dict[str, Any]]:
     while True:
         try:
             out, err, end = await node.run(*words)

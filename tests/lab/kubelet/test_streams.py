@@ -2,17 +2,18 @@
 
 import asyncio
 import json
+from typing import Any
 
 from tests.lab.kubelet.in_node import Node, in_node
 
 PAUSE = {"name": "c", "image": "pause"}
 
 
-def shell(script: str, **more: object) -> dict[str, object]:
+def shell(script: str, **more: object) -> dict[str, Any]:
     return {"name": "c", "image": "busybox", "command": ["sh", "-c", script], **more}
 
 
-async def running(node: Node, container: dict[str, object], name: str = "p", **spec: object) -> None:
+async def running(node: Node, container: dict[str, Any], name: str = "p", **spec: object) -> None:
     node.write_network()
     if node.kubelet is None:
         await node.start_kubelet()
@@ -162,5 +163,8 @@ async def test_attach_to_a_containers_terminal(node: Node) -> None:
     stream.send(4, b'{"Width":90,"Height":20}\n')
     stream.send(0, b"stty size; tty\n")
     assert b"20 90" in await stream.until(b"/dev/pts/0")
-    stream.writer.close()  # stdinOnce: the shell's input ends with its client
+    stream.writer.close()  # a terminal survives its client
+    again = await node.request("attach", "p", stdin=True, tty=True)
+    again.send(0, b"exit\n")
+    await again.all()
     await node.api.until_phase("p", "Succeeded")

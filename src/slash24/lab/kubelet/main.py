@@ -117,7 +117,11 @@ class Kubelet:
         while True:
             await self._node.ready_changed.wait()
             self._node.ready_changed.clear()
-            for worker in self._workers.values():
+            self._wake()
+
+    def _wake(self) -> None:
+        for worker in self._workers.values():
+            if worker.sandbox is None:
                 worker.changed.set()
 
     async def _dispatch(self, group: asyncio.TaskGroup) -> None:
@@ -149,6 +153,7 @@ class Kubelet:
         del self._workers[worker.uid]
         self._versions.pop(worker.uid, None)
         self._done.add(worker.uid)
+        self._wake()  # an address may be free for them
 
     async def _clean_up(self, stored: dict[str, Sandbox], group: asyncio.TaskGroup) -> None:
         """Remove what an earlier kubelet left of pods that the API doesn't know any more."""

@@ -71,8 +71,12 @@ class PodState:
     addresses: list[str] = field(default_factory=list)
 
 
-def phase(policy: str, initialized: bool, containers: Iterable[ContainerState]) -> str:
+def phase(
+    policy: str, initialized: bool, containers: Iterable[ContainerState], init: Iterable[ContainerState] = ()
+) -> str:
     """Return the pod's phase (kubelet's getPhase)."""
+    if policy == "Never" and any(one.terminated and not _succeeded(one) for one in init):
+        return "Failed"
     running = stopped = succeeded = waiting = 0
     for container in containers:
         if container.running:
@@ -103,7 +107,7 @@ def compute(
     pod: PodState, containers: list[ContainerState], init: list[ContainerState], old: list[Json], now: str
 ) -> Json:
     """Return a whole status. `old`: the conditions as they stand in the API; those of others are kept."""
-    current = phase(pod.restart_policy, pod.initialized, containers)
+    current = phase(pod.restart_policy, pod.initialized, containers, init)
     known = {condition.get("type", ""): condition for condition in old}
     unready = [container.name for container in containers if not container.running]
     complete = current in ("Succeeded", "Failed")

@@ -528,7 +528,7 @@ static void *answer_datagrams(void *argument) {
         if (server->commands && !strncasecmp(text, "echo ", 5))
             memmove(reply, text + 5, strlen(text + 5) + 1);
         else if (server->commands && !strcasecmp(text, "clientip"))
-            print_address(&peer, reply, sizeof reply);
+            print_address(&peer, reply, DATAGRAM);
         else if (server->commands && text[0] && strcasecmp(text, "hostname"))
             reply[0] = 0; /* as agnhost: a command that it doesn't know gets an empty answer */
         sendto(server->fd, reply, strlen(reply), 0, (struct sockaddr *)&peer, size);

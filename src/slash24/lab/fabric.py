@@ -9,7 +9,7 @@ port that a packet came in by. What leaves for the internet carries the public a
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, collapse_addresses
 from pathlib import Path
 
 from slash24.core.topology import VNet
@@ -64,7 +64,8 @@ def compile_filter(vnet: VNet, ports: Iterable[Port]) -> str:
     owned = [f'"{p.device}" . {source}' for p in ports for source in (p.address, *p.blocks)]
     domains = [f'"{p.device}" : {_DOMAIN_TABLE + p.cluster}' for p in ports if p.routed]
     outbound = [f"{p.address} : {public_address(p.cluster)}" for p in ports]
-    inside = sorted(str(prefix) for prefix in {*vnet.prefixes, *(block for p in ports for block in p.blocks)})
+    networks = [n for n in (*vnet.prefixes, *(b for p in ports for b in p.blocks)) if isinstance(n, IPv4Network)]
+    inside = [str(network) for network in collapse_addresses(networks)]  # a block may lie in the network's own space
     skeleton = f"""table ip {_TABLE} {{
   set owned {{
     typeof iifname . ip saddr

@@ -36,15 +36,15 @@ def _cluster(lab: Lab, key: str, running: RunningCluster) -> dict[str, Any]:
         pods[pod["spec"].get("nodeName", "")] = pods.get(pod["spec"].get("nodeName", ""), 0) + 1
     entries = []
     for nic in sorted(lab.nics(key), key=lambda nic: nic.owner):
-        node = nodes.get(nic.owner)
-        ready = bool(node and is_ready(node))
+        node: dict[str, Any] = nodes.get(nic.owner, {})
+        ready = is_ready(node)
         entries.append(
             {
                 "name": nic.owner,
                 "ready": ready,
-                "reason": None if ready else why_not_ready(node),
+                "reason": None if ready else why_not_ready(node or None),
                 "address": str(nic.address),
-                "podCidr": (node or {}).get("spec", {}).get("podCIDR"),
+                "podCidr": node.get("spec", {}).get("podCIDR"),
                 "pods": pods.get(nic.owner, 0),
                 "logs": str(lab.paths.node(nic.owner) / "log"),
             }

@@ -1,4 +1,4 @@
-"""The embedded Kubernetes API server, as a Starlette app to be mounted at `/clusters/{cluster}`.
+"""The embedded Kubernetes API server, as an ASGI app to be mounted at `/clusters/{cluster}`.
 
 It serves the kinds of `kinds.py` from the lab's object store to kubectl, the agents, the controller and the kubelets'
 stand-ins. What it doesn't have answers with a `Status` that says so.
@@ -7,29 +7,32 @@ stand-ins. What it doesn't have answers with a `Status` that says so.
 import asyncio
 import contextlib
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette._utils import get_route_path
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from slash24.errors import Slash24Error
 from slash24.lab.kubeapi import discovery, protobuf, streams, verbs
 from slash24.lab.kubeapi.kinds import POD, Kind
-from slash24.lab.kubeapi.lists import answer_list, answer_one, answer_watch
+from slash24.lab.kubeapi.lists import answer_list, answer_one, int_of
 from slash24.lab.kubeapi.status import StatusError, success
 from slash24.lab.kubeapi.streams import NodeGateway
+from slash24.lab.kubeapi.watching import answer_watch
 from slash24.store.objects import ClusterObjects, ObjectStore
+
+log = logging.getLogger(__name__)
 
 Authenticate = Callable[[str, str], str | None]
 
 _MOST_BYTES = 3 << 20  # kube-apiserver's own limit of a request's body
-_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,30 +45,47 @@ class Target:
     subresource: str
 
 
-def create_app(store: ObjectStore, *, authenticate: Authenticate, nodes: NodeGateway) -> Starlette:
-    """Return the app. authenticate: (cluster, token) -> user, None if nobody's. nodes: the way to the kubelets."""
+class KubernetesApi:
+    """The app: plain ASGI, since routing by patterns would cost as much as the requests themselves."""
 
-    async def endpoint(request: Request) -> Response:
+    def __init__(self, store: ObjectStore, authenticate: Authenticate, nodes: NodeGateway) -> None:
+        self._store = store
+        self._authenticate = authenticate
+        self._nodes = nodes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._stream(WebSocket(scope, receive, send))
+        elif scope["type"] == "http":
+            response = await self._respond(Request(scope, receive))
+            await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
         try:
             cluster = request.path_params["cluster"]
-            user = _user(authenticate, cluster, request.headers.get("authorization", ""))
-            return await _answer(request, store.cluster(cluster), cluster, user, nodes)
+            user = self._user(cluster, request.headers.get("authorization", ""))
+            return await _answer(request, self._store.cluster(cluster), cluster, user, self._nodes)
         except StatusError as error:
-            return JSONResponse(error.document(), error.code_number)
+            refusal = error
         except Slash24Error as error:
             refusal = StatusError("BadRequest", error.message)
-            return JSONResponse(refusal.document(), refusal.code_number)
+        except ClientDisconnect:
+            return Response(status_code=499)
+        except Exception:
+            log.exception("%s %s failed", request.method, request.url.path)
+            refusal = StatusError("InternalError", "Internal error occurred: the lab's server has the details in its log")
+        return JSONResponse(refusal.document(), refusal.code_number)
 
-    async def stream(websocket: WebSocket) -> None:
+    async def _stream(self, websocket: WebSocket) -> None:
         try:
             cluster = websocket.path_params["cluster"]
-            _user(authenticate, cluster, websocket.headers.get("authorization", ""))
-            target = _target("/" + websocket.path_params["path"])
+            self._user(cluster, websocket.headers.get("authorization", ""))
+            target = _target(get_route_path(websocket.scope))
             if target is None or target.kind is not POD or target.subresource not in ("exec", "attach"):
                 raise StatusError("NotFound", "only exec and attach are streams here")
-            pod = _running_pod(store.cluster(cluster), target)
+            pod = _running_pod(self._store.cluster(cluster), target)
             query = websocket.query_params
-            request = _session(pod, target, query.get("container") or "") | {
+            session = _session(pod, target, query.get("container") or "") | {
                 "verb": target.subresource,
                 "command": query.getlist("command"),
                 **{name: query.get(name) in ("true", "1") for name in ("stdin", "stdout", "stderr", "tty")},
@@ -73,20 +93,10 @@ def create_app(store: ObjectStore, *, authenticate: Authenticate, nodes: NodeGat
         except StatusError as error:
             await websocket.send_denial_response(JSONResponse(error.document(), error.code_number))
             return
-        await streams.relay(websocket, nodes, cluster, pod["spec"]["nodeName"], request)
+        await streams.relay(websocket, self._nodes, cluster, pod["spec"]["nodeName"], session)
 
-    return Starlette(routes=[WebSocketRoute("/{path:path}", stream), Route("/{path:path}", endpoint, methods=_METHODS)])
-
-
-def _user(authenticate: Authenticate, cluster: str, header: str) -> str:
-    user = authenticate(cluster, header.removeprefix("Bearer ").strip())
-    if user is None:
-        raise StatusError("Unauthorized", "Unauthorized")
-    return user
-
-
-async def _answer(request: Request, objects: ClusterObjects, cluster: str, user: str, nodes: NodeGateway) -> Response:
-    path = "/" + request.path_params["path"]
+    async def _answer(request: Request, objects: ClusterObjects, cluster: str, user: str, nodes: NodeGateway) -> Response:
+    path = get_route_path(request.scope)
     prefix = request.scope.get("root_path", "")
     about = _about_server(path, prefix, request.headers.get("accept", ""))
     if about is not None:
@@ -138,7 +148,7 @@ def _change(request: Request, objects: ClusterObjects, target: Target, body: Any
         query = request.query_params
         options = body if isinstance(body, dict) else {}
         if query.get("gracePeriodSeconds"):
-            options = options | {"gracePeriodSeconds": int(query["gracePeriodSeconds"])}
+            options = options | {"gracePeriodSeconds": int_of(query, "gracePeriodSeconds")}
         return answer_one(
             request, kind, verbs.delete(objects, kind, namespace, name, options, dry_run=dry_run), objects
         )
@@ -263,8 +273,8 @@ async def _logs(
         "follow": query.get("follow") == "true",
         "previous": query.get("previous") == "true",
         "timestamps": query.get("timestamps") == "true",
-        "tailLines": int(query["tailLines"]) if query.get("tailLines") else None,
-        "sinceSeconds": int(query["sinceSeconds"]) if query.get("sinceSeconds") else None,
+        "tailLines": int_of(query, "tailLines") if query.get("tailLines") else None,
+        "sinceSeconds": int_of(query, "sinceSeconds") if query.get("sinceSeconds") else None,
     }
     try:
         reader, writer = await nodes.open(cluster, pod["spec"]["nodeName"], session)

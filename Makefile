@@ -26,9 +26,11 @@ demo: build ## the main job: the article's cluster, an application, the checks, 
 	@$(BIN)/slash24 demo $(DEMO)
 
 test: build ## every test
+	@./.ci/system-packages test
 	@$(BIN)/python -m pytest $(TEST)
 
 kernel: build ## the tests that need Linux namespaces
+	@./.ci/system-packages test
 	@$(BIN)/python -m pytest -m "kernel or lab" $(TEST)
 
 check: .venv/ready ## format, lint, strict types, import layers
@@ -41,7 +43,7 @@ fmt: .venv/ready ## format and fix
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 bench: build ## the ratios, side by side in one run (ONLY=part)
-	@./.ci/system-packages iptables
+	@./.ci/system-packages bench
 	@$(BIN)/python -m bench $(ONLY)
 
 golden: build ## rewrite the expected files; review them in the diff

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from slash24.errors import NotFoundError
-from slash24.store import objects as module
+from slash24.store import watches
 from slash24.store.objects import AlreadyExistsError, ClusterObjects, ConflictError, ExpiredError, ObjectStore
 
 
@@ -225,7 +225,7 @@ async def test_a_watch_of_one_node_is_not_woken_by_the_pods_of_others(view: Clus
 
 
 async def test_an_unknown_version_has_expired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_EVENTS_KEPT", 3)
+    monkeypatch.setattr(watches, "_EVENTS_KEPT", 3)
     store = ObjectStore(tmp_path / "lab.db")
     view = store.cluster("demo")
     start = view.version
@@ -241,7 +241,7 @@ async def test_an_unknown_version_has_expired(tmp_path: Path, monkeypatch: pytes
 
 
 async def test_a_watcher_that_never_reads_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_QUEUE", 5)
+    monkeypatch.setattr(watches, "_QUEUE", 5)
     store = ObjectStore(tmp_path / "lab.db")
     view = store.cluster("demo")
     view.create("pods", pod("first"))

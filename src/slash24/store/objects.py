@@ -4,30 +4,35 @@ The objects of all clusters of a lab are in one file; each cluster has one count
 between readers: nobody changes an object that the store gave out, a change is a new object.
 """
 
-import asyncio
 import json
 import sqlite3
 import uuid
-from collections import deque
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from slash24.errors import NotFoundError, Slash24Error
-from slash24.store.selectors import Predicate, field_terms, selects
+from slash24.store.selectors import selects
+from slash24.store.watches import Event, ExpiredError, Object, Stored, Watch, Watches
 
-Object = dict[str, Any]
+__all__ = [
+    "AlreadyExistsError",
+    "ClusterObjects",
+    "ConflictError",
+    "ExpiredError",
+    "Object",
+    "ObjectStore",
+    "Stored",
+    "now",
+]
 
 _SCHEMA = """
 create table if not exists objects (
-  cluster text not null, plural text not null, namespace text not null, name text not null, json text not null,
+  cluster text not null, plural text not null, namespace text not null, name text not null, json blob not null,
   primary key (cluster, plural, namespace, name)) without rowid;
 create table if not exists versions (cluster text primary key, version integer not null) without rowid;
 """
-_EVENTS_KEPT = 20_000
-_QUEUE = 20_000  # events that a watcher may lag behind before it is cut off
+_RESERVED = 1000  # versions set aside at once, so that a write is one statement
 
 
 class AlreadyExistsError(Slash24Error):
@@ -36,36 +41,6 @@ class AlreadyExistsError(Slash24Error):
 
 class ConflictError(Slash24Error):
     """The object was changed since the version that the caller knows, or is another one of the same name."""
-
-
-class ExpiredError(Slash24Error):
-    """A watch asked for a version that is not remembered any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One change: what it was before (None if new), what it is now (None if gone), and the line a watcher gets."""
-
-    version: int
-    plural: str
-    before: Object | None
-    after: Object | None
-
-    @property
-    def item(self) -> Object:
-        item = self.after if self.after is not None else self.before
-        assert item is not None  # noqa: S101 - one of the two is there by construction
-        return item
-
-
-@dataclass(slots=True, eq=False)
-class Watcher:
-    """One watch: its events come by `queue`; None ends it."""
-
-    plural: str
-    matches: Predicate
-    index: tuple[str, str] | None
-    queue: asyncio.Queue[Event | None] = field(default_factory=lambda: asyncio.Queue(_QUEUE))
 
 
 class ObjectStore:
@@ -88,13 +63,14 @@ class ObjectStore:
         """Forget a cluster with all its objects; its watches end."""
         view = self._clusters.pop(key, None)
         if view:
-            view.end_watches()
+            view.watches.close()
         self.db.execute("delete from objects where cluster = ?", (key,))
         self.db.execute("delete from versions where cluster = ?", (key,))
 
     def close(self) -> None:
         for view in self._clusters.values():
-            view.end_watches()
+            view.watches.close()
+            view.save_version()
         self.db.close()
 
 
@@ -104,24 +80,27 @@ class ClusterObjects:
     def __init__(self, db: sqlite3.Connection, key: str) -> None:
         self._db = db
         self.key = key
-        self._objects: dict[str, dict[tuple[str, str], Object]] = {}
+        self._objects: dict[str, dict[tuple[str, str], Stored]] = {}
         for plural, text in db.execute("select plural, json from objects where cluster = ?", (key,)):
-            item = json.loads(text)
+            item = Stored(json.loads(text), text)
             self._objects.setdefault(plural, {})[_key(item)] = item
         row = db.execute("select version from versions where cluster = ?", (key,)).fetchone()
+        # After a crash this is more than was used. No version is ever given twice; clients list anew.
         self.version: int = row[0] if row else 1
-        self._oldest = self.version  # changes up to this one are not remembered
-        self._events: deque[Event] = deque(maxlen=_EVENTS_KEPT)
-        self._watchers: dict[str, set[Watcher]] = {}
-        # A lab has hundreds of watchers that each want one node's pods: those are found by an index.
-        self._indexed: dict[tuple[str, str, str], set[Watcher]] = {}
+        self._reserved = self.version
+        self.watches = Watches(self.version)
+
+    def save_version(self) -> None:
+        """Give back the versions that were set aside and not used."""
+        self._db.execute("insert or replace into versions values (?, ?)", (self.key, self.version))
+        self._reserved = self.version
 
     # Reading
 
-    def find(self, plural: str, name: str, *, namespace: str = "") -> Object | None:
+    def find(self, plural: str, name: str, *, namespace: str = "") -> Stored | None:
         return self._objects.get(plural, {}).get((namespace, name))
 
-    def get(self, plural: str, name: str, *, namespace: str = "") -> Object:
+    def get(self, plural: str, name: str, *, namespace: str = "") -> Stored:
         """Return an object, which must not be changed. Raises NotFoundError."""
         found = self.find(plural, name, namespace=namespace)
         if found is None:
@@ -130,7 +109,7 @@ class ClusterObjects:
 
     def list(
         self, plural: str, *, namespace: str = "", field_selector: str = "", label_selector: str = ""
-    ) -> "list[Object]":
+    ) -> "list[Stored]":
         """Return the objects of a kind, by namespace and name."""
         matches = selects(field_selector=field_selector, label_selector=label_selector, namespace=namespace)
         found = self._objects.get(plural, {})
@@ -138,7 +117,7 @@ class ClusterObjects:
 
     # Writing
 
-    def create(self, plural: str, item: Object) -> Object:
+    def create(self, plural: str, item: Object) -> Stored:
         """Store a new object; return it with uid, version and time. Raises AlreadyExistsError."""
         metadata = dict(item["metadata"])
         if not metadata.get("name") and metadata.get("generateName"):
@@ -151,7 +130,7 @@ class ClusterObjects:
             metadata["generation"] = 1
         return self._write(plural, None, item | {"metadata": metadata})
 
-    def replace(self, plural: str, item: Object) -> Object:
+    def replace(self, plural: str, item: Object) -> Stored:
         """Store a changed object; return what is stored.
 
         With a resourceVersion it must be the stored one's, else ConflictError; NotFoundError if the object is gone. An
@@ -179,83 +158,62 @@ class ClusterObjects:
             return self.delete(plural, metadata["name"], namespace=metadata.get("namespace", ""))
         return self._write(plural, before, after)
 
-    def update(self, plural: str, name: str, change: Callable[[Object], Object], *, namespace: str = "") -> Object:
+    def update(self, plural: str, name: str, change: Callable[[Object], Object], *, namespace: str = "") -> Stored:
         """Replace an object by `change` of it; `change` gets a copy that it may alter."""
         return self.replace(plural, change(json.loads(json.dumps(self.get(plural, name, namespace=namespace)))))
 
-    def delete(self, plural: str, name: str, *, namespace: str = "") -> Object:
+    def delete(self, plural: str, name: str, *, namespace: str = "") -> Stored:
         """Remove an object at once; return it as it was last, with a new version. Raises NotFoundError."""
         before = self.get(plural, name, namespace=namespace)
-        last = before | {"metadata": before["metadata"] | {"resourceVersion": str(self.version + 1)}}
-        self._write(plural, last, None)
+        version = self._next_version()
+        key = _key(before)
+        self._db.execute(
+            "delete from objects where cluster = ? and plural = ? and namespace = ? and name = ?",
+            (self.key, plural, *key),
+        )
+        del self._objects[plural][key]
+        last = Stored(before | {"metadata": before["metadata"] | {"resourceVersion": str(version)}})
+        self.watches.publish(Event(version, plural, last, None))
         return last
 
-    def _write(self, plural: str, before: Object | None, after: Object | None) -> Object:
+    def _write(self, plural: str, before: Stored | None, item: Object) -> Stored:
+        version = self._next_version()
+        after = Stored(item | {"metadata": item["metadata"] | {"resourceVersion": str(version)}})
+        key = _key(after)
+        self._db.execute("insert or replace into objects values (?, ?, ?, ?, ?)", (self.key, plural, *key, after.text))
+        self._objects.setdefault(plural, {})[key] = after
+        self.watches.publish(Event(version, plural, before, after))
+        return after
+
+    def _next_version(self) -> int:
         self.version += 1
-        self._db.execute("insert or replace into versions values (?, ?)", (self.key, self.version))
-        if after is not None:
-            after = after | {"metadata": after["metadata"] | {"resourceVersion": str(self.version)}}
-            key = _key(after)
-            text = json.dumps(after, separators=(",", ":"))
-            self._db.execute("insert or replace into objects values (?, ?, ?, ?, ?)", (self.key, plural, *key, text))
-            self._objects.setdefault(plural, {})[key] = after
-        elif before is not None:
-            key = _key(before)
-            self._db.execute(
-                "delete from objects where cluster = ? and plural = ? and namespace = ? and name = ?",
-                (self.key, plural, *key),
-            )
-            self._objects[plural].pop(key, None)
-        event = Event(self.version, plural, before, after)
-        if len(self._events) == _EVENTS_KEPT:
-            self._oldest = self._events[0].version
-        self._events.append(event)
-        self._publish(event)
-        return event.item
+        if self.version > self._reserved:
+            self._reserved = self.version + _RESERVED
+            self._db.execute("insert or replace into versions values (?, ?)", (self.key, self._reserved))
+        return self.version
 
     # Watching
 
-    def _publish(self, event: Event) -> None:
-        for watcher in list(self._watchers.get(event.plural, ())):
-            self._offer(watcher, event)
-        if not self._indexed:
-            return
-        reached: set[Watcher] = set()
-        for item in (event.before, event.after):
-            if item is not None:
-                for path, value in _index_values(item):
-                    reached |= self._indexed.get((event.plural, path, value), set())
-        for watcher in reached:
-            self._offer(watcher, event)
+    def open_watch(
+        self,
+        plural: str,
+        *,
+        since: int | None = None,
+        send_initial: bool = False,
+        namespace: str = "",
+        field_selector: str = "",
+        label_selector: str = "",
+    ) -> Watch:
+        """Begin to watch a kind, as the selectors see it.
 
-    def _offer(self, watcher: Watcher, event: Event) -> None:
-        try:
-            watcher.queue.put_nowait(event)
-        except asyncio.QueueFull:  # it doesn't read: cut off, so that it can't hold the writers up
-            self._remove(watcher)
-            while not watcher.queue.empty():
-                watcher.queue.get_nowait()
-            watcher.queue.put_nowait(None)
-
-    def _add(self, watcher: Watcher) -> None:
-        if watcher.index:
-            self._indexed.setdefault((watcher.plural, *watcher.index), set()).add(watcher)
-        else:
-            self._watchers.setdefault(watcher.plural, set()).add(watcher)
-
-    def _remove(self, watcher: Watcher) -> None:
-        if watcher.index:
-            self._indexed.get((watcher.plural, *watcher.index), set()).discard(watcher)
-        else:
-            self._watchers.get(watcher.plural, set()).discard(watcher)
-
-    def end_watches(self) -> None:
-        """End every watch."""
-        watchers = [w for group in (*self._watchers.values(), *self._indexed.values()) for w in group]
-        for watcher in watchers:
-            self._remove(watcher)
-            if not watcher.queue.full():
-                watcher.queue.put_nowait(None)
+        since: the version to go on from; None for now. send_initial: fill `initial` with what is there. Raises
+        ExpiredError if `since` is not remembered.
+        """
+        matches = selects(field_selector=field_selector, label_selector=label_selector, namespace=namespace)
+        watch = self.watches.open(plural, matches, field_selector, since)
+        if send_initial:
+            watch.initial = [item for item in self.list(plural) if matches(item)]
+        return watch
 
     async def watch(
         self,
@@ -268,56 +226,29 @@ class ClusterObjects:
         label_selector: str = "",
         mark_initial: bool = False,
     ) -> AsyncGenerator[tuple[str, Object], None]:
-        """Yield (ADDED | MODIFIED | DELETED, object) of each change, as the selectors see it.
+        """Yield (ADDED | MODIFIED | DELETED, object) of each change; see `open_watch`.
 
-        since: the version to go on from; None for now. send_initial: what is there already comes first, as ADDED, and
-        with `mark_initial` a ("SYNCED", {}) after it. Raises ExpiredError if `since` is not remembered.
+        With `send_initial`, what is there already comes first, as ADDED; with `mark_initial` a ("SYNCED", {}) after it.
         """
-        if since is not None and (since < self._oldest or since > self.version):
-            raise ExpiredError(f"too old resource version: {since} ({self.version})")
-        matches = selects(field_selector=field_selector, label_selector=label_selector, namespace=namespace)
-        index = next((t for t in field_terms(field_selector) if t[1] and t[0] in _INDEXED_FIELDS), None)
-        watcher = Watcher(plural, matches, (index[0], index[2]) if index else None)
-        initial = self.list(plural, namespace=namespace, field_selector=field_selector, label_selector=label_selector)
-        missed = [e for e in self._events if since is not None and e.version > since and e.plural == plural]
-        self._add(watcher)
+        watch = self.open_watch(
+            plural,
+            since=since,
+            send_initial=send_initial,
+            namespace=namespace,
+            field_selector=field_selector,
+            label_selector=label_selector,
+        )
         try:
-            for item in initial if send_initial else ():
+            for item in watch.initial:
                 yield "ADDED", item
+            watch.initial = []
             if mark_initial:
                 yield "SYNCED", {}
-            for event in missed if not send_initial else ():
-                if (seen := _as_seen(event, matches)) is not None:
-                    yield seen
-            while (event_or_end := await watcher.queue.get()) is not None:
-                if (seen := _as_seen(event_or_end, matches)) is not None:
-                    yield seen
+            while not watch.ended:
+                for change in await watch.next():
+                    yield change
         finally:
-            self._remove(watcher)
-
-
-_INDEXED_FIELDS = ("spec.nodeName", "metadata.name")
-
-
-def _index_values(item: Object) -> "list[tuple[str, str]]":
-    found = [("metadata.name", item["metadata"]["name"])]
-    node = item.get("spec", {}).get("nodeName") if isinstance(item.get("spec"), dict) else None
-    return [*found, ("spec.nodeName", node)] if node else found
-
-
-def _as_seen(event: Event, matches: Predicate) -> tuple[str, Object] | None:
-    """Return an event as a watcher with a selector sees it: what stops matching is gone for it."""
-    before = event.before is not None and matches(event.before)
-    after = event.after is not None and matches(event.after)
-    if after and event.after is not None:
-        return ("MODIFIED" if before else "ADDED"), event.after
-    if before:
-        if event.after is None:
-            return "DELETED", event.item
-        gone = event.before or {}
-        version = event.after["metadata"]["resourceVersion"]
-        return "DELETED", gone | {"metadata": gone["metadata"] | {"resourceVersion": version}}
-    return None
+            watch.close()
 
 
 def _key(item: Object) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from slash24.errors import NotFoundError
 from slash24.lab.kubeapi import patches
-from slash24.lab.kubeapi.kinds import BY_PATH, KINDS, NAMESPACE, POD, Kind, with_defaults
+from slash24.lab.kubeapi.kinds import KINDS, NAMESPACE, POD, Kind, with_defaults
 from slash24.lab.kubeapi.status import StatusError, success
 from slash24.store.objects import AlreadyExistsError, ClusterObjects, ConflictError, now
 
@@ -87,9 +87,11 @@ def patch(
             "UnsupportedMediaType", "server-side apply is not implemented; use kubectl apply without --server-side"
         )
     else:
+        strategic = "" if kind.custom else ", application/strategic-merge-patch+json"
         raise StatusError(
             "UnsupportedMediaType",
-            f"the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json{'' if kind.custom else ', application/strategic-merge-patch+json'}",
+            "the body of the request was in an unknown format - accepted media types include: "
+            f"application/json-patch+json, application/merge-patch+json{strategic}",
         )
     return _store(objects, kind, before, _shaped(kind, namespace, after), subresource, dry_run=dry_run)
 
@@ -156,7 +158,8 @@ def _shaped(kind: Kind, namespace: str, body: Any) -> Object:
             got = type(body[name]).__name__
             raise StatusError(
                 "BadRequest",
-                f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {name}: expected an object, got {got}',
+                f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {name}: expected an '
+                f"object, got {got}",
             )
     given = (body.get("apiVersion") or kind.api_version, body.get("kind") or kind.kind)
     if given != (kind.api_version, kind.kind):
@@ -170,7 +173,8 @@ def _shaped(kind: Kind, namespace: str, body: Any) -> Object:
         if stated != namespace:
             raise StatusError(
                 "BadRequest",
-                f"the namespace of the provided object does not match the namespace sent on the request ({stated} and {namespace})",
+                "the namespace of the provided object does not match the namespace sent on the request "
+                f"({stated} and {namespace})",
             )
     else:
         metadata.pop("namespace", None)
@@ -238,7 +242,7 @@ def _delete_namespace(objects: ClusterObjects, item: Object) -> Object:
 
     def change(marked: Object) -> Object:
         marked["metadata"].setdefault("deletionTimestamp", now())
-        # The store removes what is being deleted and has no finalizer left; this one goes with the namespace's contents.
+        # The store removes what is being deleted and has no finalizer left; this one goes with the contents.
         marked["metadata"]["finalizers"] = ["slash24.io/contents"]
         marked["status"] = {"phase": "Terminating"}
         return marked
@@ -266,7 +270,3 @@ async def _empty(objects: ClusterObjects, name: str) -> None:
         objects.delete("namespaces", name)
     except NotFoundError:
         return
-
-
-def kind_of(group: str, version: str, plural: str) -> Kind | None:
-    return BY_PATH.get((group, version, plural))

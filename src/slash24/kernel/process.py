@@ -62,6 +62,16 @@ def end(pid: int, started: int, *, grace_s: float = 0.0) -> None:
             time.sleep(0.002)
 
 
+def kill_session(pid: int, started: int) -> None:
+    """Kill the process that started at `started` and leads a session, with all of its process group. Gone is fine."""
+    if started_at(pid) == started:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 5
+    while started_at(pid) == started and time.monotonic() < deadline:
+        time.sleep(0.002)
+
+
 def in_namespaces(inodes: set[int]) -> list[int]:
     """Return the pids of the processes whose network namespace has one of these inode numbers."""
     found = []

@@ -138,13 +138,22 @@ async def eventually(holds: Callable[[], bool], timeout_s: float = 5.0) -> None:
 
 def in_node(scenario: Callable[[Node], Awaitable[None]]) -> Callable[[], None]:
     """Make a kernel test of a coroutine."""
+    return _make_test(scenario, ())
 
+
+def without_root(test: Callable[[], None]) -> Callable[[], None]:
+    """Make a test of another one's scenario, in a user namespace: no right there reaches the machine."""
+    return _make_test(test.scenario, ("--user", "--map-root-user"))  # type: ignore[attr-defined]
+
+
+def _make_test(scenario: Callable[[Node], Awaitable[None]], options: tuple[str, ...]) -> Callable[[], None]:
     def test() -> None:
         if os.geteuid() != 0 or not Path(PLUGINS, "bridge").exists():
             if os.environ.get("CI"):
                 pytest.fail("needs root and containernetworking-plugins")
             pytest.skip("needs root and containernetworking-plugins")
-        call = [*_UNSHARE, sys.executable, "-m", "tests.lab.kubelet.in_node", scenario.__module__, scenario.__name__]
+        module = [sys.executable, "-m", "tests.lab.kubelet.in_node", scenario.__module__, scenario.__name__]
+        call = [_UNSHARE[0], *options, *_UNSHARE[1:], *module]
         done = subprocess.run(call, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 

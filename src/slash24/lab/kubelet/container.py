@@ -47,7 +47,7 @@ class Ended:
         """Return `state.terminated`."""
         found = {
             "exitCode": self.code, "reason": self.reason, "startedAt": self.started_at, "finishedAt": self.finished_at,
-            "containerID": self.container_id,
+            "containerID": f"slash24://{self.container_id}",
         }  # fmt: skip
         return (
             found

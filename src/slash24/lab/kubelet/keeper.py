@@ -48,6 +48,7 @@ class Keeper:
         self._pull_pause_s = 0.0
         self._started = 0.0
         self._told_of = 0.0  # the pause whose event was recorded
+        self._shown_until = 0.0  # till when a failed pull shows as such
 
     @property
     def succeeded(self) -> bool:
@@ -84,10 +85,12 @@ class Keeper:
             self.take_end(self.run.outcome())
         if self.finished:
             return None
-        rest = self._due - time.monotonic()
-        if rest > 0:
+        now = time.monotonic()
+        if now < self._shown_until:
+            return self._shown_until - now
+        if now < self._due:
             self._show_pause()
-            return rest
+            return self._due - now
         return await self._start()
 
     def take_end(self, ended: Ended) -> None:
@@ -172,6 +175,7 @@ class Keeper:
         state, why = self.state, images.pull_error(self.state.image)
         self._pull_pause_s = min(self._pull_pause_s * 2, RESTART_S[1]) if self._pull_pause_s else RESTART_S[0]
         self._due = time.monotonic() + self._pull_pause_s
+        self._shown_until = time.monotonic() + _PULL_SEEN_S
         state.waiting = ("ErrImagePull", why)
         self._event("Normal", "Pulling", f'Pulling image "{state.image}"')
         self._event("Warning", "Failed", f'Failed to pull image "{state.image}": {why}')

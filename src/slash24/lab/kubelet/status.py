@@ -56,7 +56,7 @@ class ContainerState:
             "restartCount": self.restarts,
             "state": state,
             "lastState": {"terminated": last.state()} if last else {},
-        } | ({"containerID": self.container_id} if self.container_id else {})
+        } | ({"containerID": f"slash24://{self.container_id}"} if self.container_id else {})
 
 
 @dataclass(slots=True)

@@ -155,6 +155,60 @@ static void make_devices(void) {
     place_own("shm", "/dev/shm", 01777);
 }
 
+/* Lay a writable layer of this container over `lower`; `name` tells its layers apart. Return 0, or -1 with errno. */
+static int lay_over(const struct root *root, const char *lower, const char *name, const char *target) {
+    char options[1024], upper[128], work[128];
+    snprintf(upper, sizeof upper, "upper%s", name);
+    snprintf(work, sizeof work, "work%s", name);
+    mkdirat(stage_root, upper, 0755);
+    mkdirat(stage_root, work, 0755);
+    snprintf(options, sizeof options, "lowerdir=%s,upperdir=%s/%s,workdir=%s/%s%s", lower, root->stage, upper,
+             root->stage, work, root->user_namespace ? ",userxattr" : "");
+    return mount("overlay", target, "overlay", MS_NODEV, options);
+}
+
+/* The whole of the machine's root directory as one layer: the mount at "/" alone, so that what is mounted in the node
+ * (its /etc, its state) is not in it. */
+static void lay_root(const struct root *root, const char *target) {
+    if (lay_over(root, "/", "", target) < 0)
+        fail("mounting the overlay on %s: %s", target, strerror(errno));
+}
+
+/* The same in a user namespace, where "/" can't be a layer: its mounts are locked together. So each folder in it is one,
+ * and where even that is refused (a third overlay on one another) a read-only view. */
+static void lay_folders(const struct root *root, const char *target) {
+    static const char *const own[] = {"proc", "sys", "dev", "run", "tmp", "mnt", "media", "lost+found"};
+    DIR *top = opendir("/");
+    if (!top || mount(target, target, NULL, MS_BIND, NULL) < 0)
+        fail("the root directory: %s", strerror(errno));
+    for (struct dirent *entry = readdir(top); entry; entry = readdir(top)) {
+        char path[300], link[256], place_at[600];
+        struct stat info;
+        size_t i = 0;
+        snprintf(path, sizeof path, "/%s", entry->d_name);
+        snprintf(place_at, sizeof place_at, "%s%s", target, path);
+        if (entry->d_name[0] == '.' || lstat(path, &info) < 0)
+            continue;
+        if (S_ISLNK(info.st_mode)) {
+            ssize_t length = readlink(path, link, sizeof link - 1);
+            if (length > 0) {
+                link[length] = 0;
+                (void)!symlink(link, place_at);
+            }
+        }
+        while (i < sizeof own / sizeof *own && strcmp(entry->d_name, own[i]))
+            i++;
+        if (!S_ISDIR(info.st_mode) || i < sizeof own / sizeof *own || mkdir(place_at, 0755) < 0)
+            continue;
+        if (lay_over(root, path, entry->d_name, place_at) == 0)
+            continue;
+        int tree = tree_of(AT_FDCWD, path, 1);
+        if (tree >= 0 && set_attributes(tree, ATTR_RDONLY | ATTR_NODEV, 1) == 0)
+            place(tree, place_at);
+    }
+    closedir(top);
+}
+
 /* Build the root directory and move into it. The node's files are out of reach afterwards. */
 static void build_root(const struct root *root) {
     static const char *const hidden[] = {"/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
@@ -173,16 +227,10 @@ static void build_root(const struct root *root) {
     stage_root = open(root->stage, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (old_root < 0 || stage_root < 0)
         fail("opening %s: %s", root->stage, strerror(errno));
-    mkdirat(stage_root, "upper", 0755);
-    mkdirat(stage_root, "work", 0755);
     mkdirat(stage_root, "root", 0755);
     mkdirat(stage_root, "empty", 0555);
-    /* The layer beneath is the mount at "/" alone: what is mounted in the node (its /etc, its state) is not in it. */
-    snprintf(options, sizeof options, "lowerdir=/,upperdir=%s/upper,workdir=%s/work%s", root->stage, root->stage,
-             root->user_namespace ? ",userxattr" : "");
     snprintf(path, sizeof path, "%s/root", root->stage);
-    if (mount("overlay", path, "overlay", MS_NODEV, options) < 0)
-        fail("mounting the overlay on %s: %s", path, strerror(errno));
+    (root->user_namespace ? lay_folders : lay_root)(root, path);
     if (chdir(path) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
         fail("pivot_root to %s: %s", path, strerror(errno));
     chdir("/");

@@ -1,0 +1,41 @@
+"""`slash24 test connectivity` as a user runs it."""
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from slash24.lab.connectivity.run import NAMES
+from tests.e2e.labs import LabUnderTest
+
+pytestmark = pytest.mark.lab
+
+
+def test_all_checks_are_green_on_a_fresh_lab_and_leave_it_as_it_was(lab: LabUnderTest, tmp_path: Path) -> None:
+    before = lab.status()
+    junit = tmp_path / "connectivity.xml"
+    answer = json.loads(lab.run("test", "connectivity", "-o", "json", "--junit", str(junit)).stdout)
+    assert [check["name"] for check in answer["checks"]] == list(NAMES)
+    assert [check for check in answer["checks"] if not check["ok"]] == []
+    assert answer["failed"] == 0 and answer["seconds"] < 20
+    suite = ElementTree.parse(junit).getroot()
+    assert (suite.get("tests"), suite.get("failures")) == (str(len(NAMES)), "0")
+    assert [cluster["name"] for cluster in lab.status()["clusters"]] == [c["name"] for c in before["clusters"]]
+    assert "slash24-test" not in lab.kubectl("get", "namespaces", "-o", "name")
+
+
+def test_the_command_tells_a_break_by_its_exit_code_and_its_output(lab: LabUnderTest) -> None:
+    drop = "table ip broken { chain c { type filter hook prerouting priority -400; udp dport 4789 drop; }; }"
+    lab.inside("vnet-1", "nft", drop)
+    try:
+        seen = lab.check("across-nodes", code=1)
+    finally:
+        lab.inside("vnet-1", "nft", "delete", "table", "ip", "broken")
+    assert (seen["ok"], seen["seen"]) == (False, "lost")
+    assert lab.check("across-nodes", code=0)["ok"]
+
+
+def test_a_check_that_nobody_knows_is_refused_with_the_names_that_there_are(lab: LabUnderTest) -> None:
+    refused = lab.run("test", "connectivity", "--test", "no-such", code=2)
+    assert "no-such" in refused.stderr and "across-nodes" in refused.stderr

@@ -2,7 +2,10 @@
 
 import ctypes
 import errno
+import fcntl
 import os
+import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +15,7 @@ from slash24.errors import Slash24Error
 _CLONE_NEWNET = 0x40000000
 _MS_BIND = 0x1000
 _MNT_DETACH = 2
+_SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
 _OWN = "/proc/thread-self/ns/net"
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -72,8 +76,6 @@ def inside(netns: int | Path | None) -> Iterator[None]:
 
 def create(path: Path) -> None:
     """Make a network namespace, bind-mounted at `path` so that it lives without a process; `lo` is up in it."""
-    from slash24.kernel import netlink  # netlink needs `inside`
-
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o444)
     home = current()
@@ -83,8 +85,8 @@ def create(path: Path) -> None:
             _check(
                 _libc.mount(_OWN.encode(), str(path).encode(), None, ctypes.c_ulong(_MS_BIND), None), f"mounting {path}"
             )
-            with netlink.Netlink() as here:
-                here.send(netlink.set_link(1, up=True))
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+                fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh", b"lo", _IFF_UP))
         finally:
             _setns(home, "returning from a new network namespace")
     except NetnsError:

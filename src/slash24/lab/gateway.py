@@ -22,7 +22,7 @@ class KubeletSockets:
     async def open(
         self, cluster: str, node: str, request: dict[str, Any]
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Send `request` to the node's kubelet; return the streams that carry the frames. Raises NodeUnreachableError."""
+        """Send `request` to a kubelet; return the streams that carry the frames. Raises NodeUnreachableError."""
         del cluster  # node names are unique in a lab
         try:
             folder = os.open(self._paths.node(node) / "kubelet", os.O_RDONLY | os.O_DIRECTORY)

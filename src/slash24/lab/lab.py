@@ -7,20 +7,17 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Network, ip_network
-from pathlib import Path
-from typing import Any
-
-import yaml
 
 from slash24.core.topology import Cluster, NodePool, VNet, resource_key
 from slash24.errors import NotFoundError, Slash24Error
-from slash24.kernel import cgroup, netns, process
+from slash24.kernel import netns
 from slash24.lab import machines
 from slash24.lab.documents import cluster_document, read_cluster, read_vnet, vnet_document
-from slash24.lab.fabric import API_SERVER, Internet, Port, VNetNamespace
+from slash24.lab.fabric import Internet, Port, VNetNamespace
 from slash24.lab.kubeapi import verbs
-from slash24.lab.names import cluster_key, instance_of, node_labels, node_name
-from slash24.lab.node import NodeSpec
+from slash24.lab.kubeconfig import kubeconfig
+from slash24.lab.names import cluster_key, instance_of, node_name, pool_of
+from slash24.lab.nodes import Nodes, remove_namespace
 from slash24.lab.paths import LabPaths
 from slash24.lab.readiness import wait_until_ready
 from slash24.lab.scheduler import Scheduler
@@ -58,6 +55,7 @@ class Lab:
         self.url = url
         self._zygote = zygote
         self._ca_pem = ca_pem
+        self._nodes = Nodes(paths, zygote, ca_pem)
         self._allocations = Allocations(paths.database)
         self.internet = Internet(paths.netns("internet"))
         self.vnets: dict[str, VNetNamespace] = {}  # by resource key
@@ -75,7 +73,7 @@ class Lab:
             running = self._run(key, number, cluster, document["admin"], document["member"])
             for nic in self.nics(key):
                 self._plug(nic, cluster, number)
-                if self._first_process(nic.owner) is None:
+                if self._nodes.first_process(nic.owner) is None:
                     self._start_node(running, nic)
         for vnet in self.vnets.values():
             vnet.apply_filter()
@@ -114,7 +112,8 @@ class Lab:
                     azure="InUseVirtualNetworkCannotBeDeleted",
                 )
             for nic in self._allocations.nics(key):
-                self._remove_machine(nic)
+                remove_namespace(self.paths.netns(nic.owner))
+                self._release(nic)
             if key in self.vnets:
                 self.vnets.pop(key).delete()
             self._allocations.remove("vnet", key)
@@ -166,13 +165,13 @@ class Lab:
         surplus: list[Nic] = []
         wanted: list[tuple[NodePool, str]] = []
         for pool in cluster.pools:
-            own = [nic for nic in present if _pool_of(nic.owner) == pool.name]
+            own = [nic for nic in present if pool_of(nic.owner) == pool.name]
             own.sort(key=lambda nic: instance_of(nic.owner))
             surplus += own[pool.count :]
             after = instance_of(own[-1].owner) + 1 if own else 0
             wanted += [(pool, node_name(cluster, pool, after + i)) for i in range(max(0, pool.count - len(own)))]
         pools = {pool.name for pool in cluster.pools}
-        surplus += [nic for nic in present if _pool_of(nic.owner) not in pools]
+        surplus += [nic for nic in present if pool_of(nic.owner) not in pools]
         if surplus:
             report(f"removing {_count(len(surplus), 'node')}")
             for nic in surplus:
@@ -223,7 +222,7 @@ class Lab:
         """Return the names of a cluster's nodes by pool."""
         found: dict[str, list[str]] = {}
         for nic in self.nics(cluster_key(cluster_id)):
-            found.setdefault(_pool_of(nic.owner), []).append(nic.owner)
+            found.setdefault(pool_of(nic.owner), []).append(nic.owner)
         return found
 
     def kubeconfig(self, cluster_id: str) -> str:
@@ -231,7 +230,9 @@ class Lab:
         key = cluster_key(cluster_id)
         if key not in self.clusters:
             raise NotFoundError(f"cluster {cluster_id.rsplit('/', 1)[-1]} is not running", azure="ResourceNotFound")
-        return kubeconfig(self.clusters[key], f"{self.url}/clusters/{key}", self._ca_pem)
+        running = self.clusters[key]
+        server = f"{self.url}/clusters/{key}"
+        return kubeconfig(running.cluster.name, server=server, token=running.admin, ca_pem=self._ca_pem)
 
     def authenticate(self, cluster: str, token: str) -> str | None:
         """Return the user that a token names in a cluster, None if it names nobody."""
@@ -338,95 +339,23 @@ class Lab:
         return next((nic for nic in self._allocations.nics(vnet_key) if not nic.cluster), None)
 
     def _start_node(self, running: RunningCluster, nic: Nic) -> None:
-        cluster = running.cluster
-        pool = next(pool for pool in cluster.pools if pool.name == _pool_of(nic.owner))
-        key = cluster_key(cluster.id)
-        group = cgroup.create(self.paths.slug, nic.owner)
         vnet_name = self.vnets[nic.vnet].vnet.id.rsplit("/", 1)[-1]
-        spec = NodeSpec(
-            name=nic.owner,
-            netns=str(self.paths.netns(nic.owner)),
-            disk=str(self.paths.node(nic.owner)),
-            cgroup=str(group) if group else None,
-            server=f"https://{API_SERVER}/clusters/{key}",
-            token=running.member,
-            ca_pem=self._ca_pem,
-            address=str(nic.address),
-            labels=node_labels(cluster, pool, nic.owner, vnet_name),
-            max_pods=pool.max_pods,
-            taints=[_taint(text) for text in pool.taints],
-            provider_id=f"azure://{cluster.id}/{pool.name}/{instance_of(nic.owner)}",
-            masked_paths=[str(self.paths.home)],
-        )
-        pid = self._zygote.start_node(spec)
-        (self.paths.node(nic.owner) / "pid").write_text(f"{pid} {process.started_at(pid)}")
-
-    def _first_process(self, name: str) -> tuple[int, int] | None:
-        """Return (pid, start time) of a node's first process, None if the node is down."""
-        try:
-            pid, started = (self.paths.node(name) / "pid").read_text().split()
-        except (OSError, ValueError):
-            return None
-        return (int(pid), int(started)) if str(process.started_at(int(pid))) == started else None
+        self._nodes.start(running.cluster, nic, token=running.member, vnet_name=vnet_name)
 
     def _remove_node(self, running: RunningCluster | None, nic: Nic) -> None:
-        first = self._first_process(nic.owner)
-        if first:
-            process.end(*first)
+        self._nodes.remove(nic.owner)
         if running:
             with suppress(NotFoundError):
                 running.objects.delete("nodes", nic.owner)
             for pod in running.objects.list("pods", field_selector=f"spec.nodeName={nic.owner}"):
                 running.objects.delete("pods", pod["metadata"]["name"], namespace=pod["metadata"]["namespace"])
-        self._remove_machine(nic)
-        _remove_tree(self.paths.node(nic.owner))
+        self._release(nic)
 
-    def _remove_machine(self, nic: Nic) -> None:
+    def _release(self, nic: Nic) -> None:
         if nic.vnet in self.vnets:
             self.vnets[nic.vnet].unplug(nic.owner)
-        path = self.paths.netns(nic.owner)
-        if path.exists():
-            for pid in process.in_namespaces({path.stat().st_ino}):
-                started = process.started_at(pid)
-                if started is not None:
-                    process.end(pid, started)
-            netns.delete(path)
-        cgroup.remove(f"{self.paths.slug}/{nic.owner}")
         self._allocations.remove_nic(nic.owner)
-
-
-def kubeconfig(running: RunningCluster, url: str, ca_pem: str) -> str:
-    """Return a kubeconfig for a cluster's administrator at `url`."""
-    import base64
-
-    name, user = running.cluster.name, f"clusterAdmin_{running.cluster.name}"
-    authority = base64.b64encode(ca_pem.encode()).decode()
-    document: dict[str, Any] = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": name, "cluster": {"server": url, "certificate-authority-data": authority}}],
-        "users": [{"name": user, "user": {"token": running.admin}}],
-        "contexts": [{"name": name, "context": {"cluster": name, "user": user}}],
-        "current-context": name,
-    }
-    return yaml.safe_dump(document, sort_keys=False)
-
-
-def _pool_of(node: str) -> str:
-    return node.split("-")[1]
-
-
-def _taint(text: str) -> dict[str, str]:
-    head, _, effect = text.rpartition(":")
-    key, _, value = head.partition("=")
-    return {"key": key, "effect": effect} | ({"value": value} if value else {})
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _remove_tree(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)

@@ -30,11 +30,12 @@ def cluster_key(cluster_id: str) -> str:
 def node_name(cluster: Cluster, pool: NodePool, instance: int) -> str:
     """Return the name of a pool's node: `aks-<pool>-<8 digits>-vmss00000N`, N to base 36 as scale sets count."""
     digits = int(hashlib.sha256(resource_key(cluster.id).encode()).hexdigest(), 16) % 10**8
-    return f"{pool_prefix(pool.name)}{digits:08}-vmss{_base36(instance):0>6}"
+    return f"aks-{pool.name}-{digits:08}-vmss{_base36(instance):0>6}"
 
 
-def pool_prefix(pool: str) -> str:
-    return f"aks-{pool}-"
+def pool_of(node: str) -> str:
+    """Return the pool in a node's name."""
+    return node.split("-")[1]
 
 
 def instance_of(name: str) -> int:

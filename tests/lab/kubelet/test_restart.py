@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import dataclasses
 import os
 import shutil
 from pathlib import Path
@@ -134,3 +135,28 @@ async def _eventually(node: Node, *words: str) -> tuple[str, str, dict[str, Any]
         if end.get("status") == "Success":
             return out, err, end
         await asyncio.sleep(0.02)
+
+
+@in_node
+async def test_a_crash_in_the_middle_of_an_add_leaves_nothing(node: Node) -> None:
+    slow = Path("/run/bin/slow")
+    slow.parent.mkdir()
+    slow.write_text(
+        "#!/bin/sh\necho $CNI_COMMAND $CNI_CONTAINERID >> /run/calls\n[ $CNI_COMMAND = DEL ] && exit 0\n"
+        '[ -e /run/quick ] || sleep 0.5\necho \'{"cniVersion": "1.0.0", "ips": [{"address": "10.1.2.3/24"}]}\'\n'
+    )
+    slow.chmod(0o755)
+    node.config = dataclasses.replace(node.config, bin_dir="/run/bin")
+    node.write_network({"cniVersion": "1.0.0", "name": "test", "plugins": [{"type": "slow"}]})
+    await node.start_kubelet()
+    node.api.add_pod("p", {"containers": [SERVER]})
+    await eventually(lambda: Path("/run/calls").exists())
+    await node.stop_kubelet()
+    assert len(names("/run/netns")) == 1
+    Path("/run/quick").touch()
+    await node.start_kubelet()
+    await node.api.until_phase("p", "Running")
+    calls = [line.split() for line in Path("/run/calls").read_text().splitlines()]
+    assert [words[0] for words in calls] == ["ADD", "DEL", "ADD"]
+    assert calls[0][1] == calls[1][1] != calls[2][1]
+    assert len(names("/run/netns")) == 1

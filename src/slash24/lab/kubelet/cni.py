@@ -113,6 +113,7 @@ class Runtime:
         self._conf_dir = Path(conf_dir)
         self._bin_dirs = list(bin_dirs)
         self._cache_dir = Path(cache_dir)
+        self._cache_dir.mkdir(parents=True, exist_ok=True)
         self._timeout_s = timeout_s
 
     def network(self) -> Network:
@@ -141,7 +142,6 @@ class Runtime:
             await self._delete(network, call, None)
             raise
         # The configuration with which it was made: the folder may hold another one when the pod ends.
-        self._cache_dir.mkdir(parents=True, exist_ok=True)
         record = {
             "name": network.name, "version": network.version, "plugins": network.plugins, "netns": netns, "args": args,
             "capabilities": capabilities, "result": result,
@@ -183,6 +183,14 @@ class Runtime:
         for plugin in network.plugins:
             extended = plugin | {"cni.dev/valid-attachments": attachments, "cni.dev/attachments": attachments}
             await self._run("GC", network, extended, None, None)
+
+    def result(self, container_id: str) -> dict[str, Any] | None:
+        """Return what a container's ADD answered; None if it never ended, or was undone."""
+        try:
+            found = json.loads(self._cache(container_id).read_text())["result"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return found if isinstance(found, dict) else None
 
     def known(self) -> list[str]:
         """Return the containers whose ADD has not been undone."""

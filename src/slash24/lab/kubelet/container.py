@@ -154,7 +154,7 @@ class Launcher:
 
     async def start(self, folder: Path, attempt: int, container_id: str, launch: Launch) -> Run:
         """Start the `attempt`-th run of a container in its folder. Raises StartError."""
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         words = [
             "pod", "run", "--id", container_id, "--folder", str(folder), "--attempt", str(attempt),
             "--socket", str(self.socket(container_id)), "--hostname", launch.hostname, "--cwd", launch.directory,

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from slash24.lab.kubelet.container import Launch, Run
 from slash24.lab.kubelet.events import Recorder
-from slash24.lab.kubelet.sandbox import PodFiles, Sandboxes
+from slash24.lab.kubelet.sandbox import Sandboxes
 
 
 class Api(Protocol):
@@ -32,7 +32,6 @@ class Host:
     sandboxes: Sandboxes
     launcher: Starter
     events: Recorder
-    files: PodFiles
     node_ip: str
     slots: asyncio.Semaphore
     starting: int = 0

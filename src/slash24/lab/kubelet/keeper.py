@@ -10,7 +10,7 @@ from slash24.lab.kubelet import files, images, spec
 from slash24.lab.kubelet.container import START_ERROR, Ended, Launch, Run, StartError, identify
 from slash24.lab.kubelet.host import Host
 from slash24.lab.kubelet.messages import duration
-from slash24.lab.kubelet.sandbox import FILES, Sandbox
+from slash24.lab.kubelet.sandbox import Sandbox
 from slash24.lab.kubelet.status import ContainerState
 
 Json = dict[str, Any]
@@ -155,7 +155,7 @@ class Keeper:
             text = f"the lab gives no container {', '.join(refused)}: the machine is the user's own"
             self._event("Warning", "CapabilitiesRefused", text)
         uid, gid = spec.user(pod, manifest)
-        etc = self._pod.host.sandboxes.folder(self._pod.uid) / FILES
+        etc = self._pod.host.sandboxes.shared(self._pod.uid)
         return Launch(
             words=spec.arguments(manifest, image, env),
             env=env,

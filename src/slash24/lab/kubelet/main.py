@@ -69,7 +69,8 @@ class Kubelet:
         runtime = cni.Runtime(
             config.conf_dir, config.bin_dir.split(":"), f"{config.state_dir}/cni", config.cni_timeout_s
         )
-        self._sandboxes = Sandboxes(config.state_dir, config.netns_dir, boot, runtime, config.node_ip)
+        pod_files = PodFiles(config.node_name, config.node_ip, config.cluster_dns, config.cluster_domain)
+        self._sandboxes = Sandboxes(config.state_dir, config.run_dir, config.netns_dir, boot, runtime, pod_files)
         self._runtime = runtime
         self._changed = asyncio.Event()
         self._mirror = Mirror(
@@ -81,7 +82,6 @@ class Kubelet:
             sandboxes=self._sandboxes,
             launcher=launcher,
             events=Recorder(api, config.node_name, busy=lambda: self._host.starting > 0),
-            files=PodFiles(config.node_name, config.cluster_dns, config.cluster_domain),
             node_ip=config.node_ip,
             slots=asyncio.Semaphore(PARALLEL),
         )

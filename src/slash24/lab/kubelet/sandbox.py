@@ -12,9 +12,6 @@ from slash24.errors import Slash24Error
 from slash24.kernel import netns
 from slash24.lab.kubelet import cni, files, spec
 
-#: Folder of the files that a pod's containers share; the dot keeps it apart from those of containers.
-FILES = "pod.files"
-
 
 class SandboxError(Slash24Error):
     """A pod's network could not be set up."""
@@ -34,82 +31,110 @@ class Sandbox:
     id: str
     boot: str
     netns: str
-    addresses: list[str] = field(default_factory=list)
     torn_down: bool = False
+    addresses: list[str] = field(default_factory=list)
+
+
+_STORED = ("uid", "namespace", "name", "id", "boot", "netns", "torn_down")  # CNI's record has the addresses
 
 
 class Sandboxes:
-    """Makes, keeps and removes sandboxes. One folder a pod: `<state_dir>/pods/<uid>`."""
+    """Makes, keeps and removes sandboxes.
 
-    def __init__(self, state_dir: str, netns_dir: str, boot: str, runtime: cni.Runtime, node_ip: str) -> None:
-        self.pods = Path(state_dir, "pods")
+    What must outlive the node's boot is in `<state_dir>/pods/<uid>`; the files that a pod's containers share are in
+    `<run_dir>/pods/<uid>`, in memory.
+    """
+
+    def __init__(
+        self, state_dir: str, run_dir: str, netns_dir: str, boot: str, runtime: cni.Runtime, pod_files: "PodFiles"
+    ) -> None:
+        self._pods = Path(state_dir, "pods")
+        self._shared = Path(run_dir, "pods")
         self._netns_dir = Path(netns_dir)
         self._boot = boot
         self._runtime = runtime
-        self._node_ip = node_ip
-        self.pods.mkdir(parents=True, exist_ok=True)
+        self._pod_files = pod_files
+        for folder in (self._pods, self._shared):
+            folder.mkdir(parents=True, exist_ok=True)
 
     def folder(self, uid: str) -> Path:
-        return self.pods / uid
+        return self._pods / uid
+
+    def shared(self, uid: str) -> Path:
+        """Return the folder of the pod's /etc/hosts, hostname and resolv.conf."""
+        return self._shared / uid
 
     def stored(self) -> list[Sandbox]:
         """Return what earlier kubelets left; a record that can't be read is dropped with its folder's name as uid."""
         found = []
-        for folder in sorted(self.pods.iterdir()):
+        for folder in sorted(self._pods.iterdir()):
             try:
                 found.append(Sandbox(**json.loads((folder / "sandbox.json").read_text())))
             except (OSError, ValueError, TypeError):
                 found.append(Sandbox(folder.name, "", "", "", "", "", torn_down=True))
         return found
 
-    def alive(self, sandbox: Sandbox) -> bool:
-        """Tell whether its namespaces are still there."""
-        return sandbox.boot == self._boot and (not sandbox.netns or Path(sandbox.netns).exists())
+    def revive(self, sandbox: Sandbox, pod: dict[str, Any]) -> bool:
+        """Take a stored sandbox into use again; False if it was never complete, or is of an earlier boot."""
+        if sandbox.torn_down or not self._alive(sandbox):
+            return False
+        result = self._runtime.result(sandbox.id) if sandbox.netns else None
+        if sandbox.netns and result is None:
+            return False
+        self._complete(sandbox, pod, result)
+        return True
 
-    def save(self, sandbox: Sandbox) -> None:
-        folder = self.folder(sandbox.uid)
-        folder.mkdir(exist_ok=True)
-        record = {name: getattr(sandbox, name) for name in Sandbox.__slots__}
-        files.write(folder / "sandbox.json", json.dumps(record))
-
-    async def create(self, pod: dict[str, Any], config: "PodFiles") -> Sandbox:
+    async def create(self, pod: dict[str, Any]) -> Sandbox:
         """Make a pod's sandbox. Raises SandboxError, or NotConfiguredError; then nothing of it remains."""
-        metadata, host_network = pod["metadata"], bool(pod["spec"].get("hostNetwork"))
-        uid, new_id = metadata["uid"], secrets.token_hex(32)
-        if not host_network:
+        metadata, result = pod["metadata"], None
+        uid, new_id, path = metadata["uid"], secrets.token_hex(32), ""
+        if not pod["spec"].get("hostNetwork"):
             self._runtime.network()  # raises, before anything is made
-        path = "" if host_network else str(self._netns_dir / f"cni-{new_id[:8]}-{new_id[8:12]}-{new_id[12:20]}")
+            path = str(self._netns_dir / f"cni-{new_id[:8]}-{new_id[8:12]}-{new_id[12:20]}")
         sandbox = Sandbox(uid, metadata["namespace"], metadata["name"], new_id, self._boot, path)
-        self.save(sandbox)
-        if host_network:
-            sandbox.addresses = [self._node_ip]
-        else:
+        self._save(sandbox)
+        if path:
             netns.create(Path(path))
             args = cni.plugin_args(sandbox.namespace, sandbox.name, uid, new_id)
             try:
                 result = await self._runtime.add(new_id, path, args, ports=_host_ports(pod))
-                sandbox.addresses = cni.addresses(result)
             except cni.CniError as error:
                 netns.delete(Path(path))
                 sandbox.torn_down = True
-                self.save(sandbox)
+                self._save(sandbox)
                 raise SandboxError(f'failed to setup network for sandbox "{new_id}": {error}') from error
-        self.save(sandbox)
-        config.write(self.folder(uid) / FILES, pod, sandbox.addresses[0] if sandbox.addresses else "")
+        self._complete(sandbox, pod, result)
         return sandbox
 
-    async def tear_down(self, sandbox: Sandbox) -> None:
-        """Undo the network, then the namespace. Raises CniError: try again. Twice is fine."""
+    async def tear_down(self, sandbox: Sandbox, *, keep: bool = True) -> None:
+        """Undo the network, then the namespace. Raises CniError: try again. Twice is fine.
+
+        keep: the pod's folder stays, and is to say so; else `remove` follows.
+        """
         if sandbox.torn_down:
             return
         if sandbox.netns:
             args = cni.plugin_args(sandbox.namespace, sandbox.name, sandbox.uid, sandbox.id)
             # A rebooted node has other namespaces: CNI says to leave the path empty then.
-            await self._runtime.delete(sandbox.id, sandbox.netns if self.alive(sandbox) else "", args)
+            await self._runtime.delete(sandbox.id, sandbox.netns if self._alive(sandbox) else "", args)
             netns.delete(Path(sandbox.netns))
         sandbox.torn_down = True
-        if self.folder(sandbox.uid).exists():
-            self.save(sandbox)
+        if keep:
+            self._save(sandbox)
+
+    def _alive(self, sandbox: Sandbox) -> bool:
+        return sandbox.boot == self._boot and (not sandbox.netns or Path(sandbox.netns).exists())
+
+    def _complete(self, sandbox: Sandbox, pod: dict[str, Any], result: dict[str, Any] | None) -> None:
+        """Take the addresses from CNI's result (None: the node's own network), and write the shared files."""
+        sandbox.addresses = [self._pod_files.node_ip] if result is None else cni.addresses(result)
+        self._pod_files.write(self.shared(sandbox.uid), pod, sandbox.addresses[0] if sandbox.addresses else "")
+
+    def _save(self, sandbox: Sandbox) -> None:
+        folder = self.folder(sandbox.uid)
+        folder.mkdir(exist_ok=True)
+        record = {name: getattr(sandbox, name) for name in _STORED}
+        files.write(folder / "sandbox.json", json.dumps(record))
 
     def containers(self, uid: str) -> list[str]:
         """Return the names of the containers that have run in a pod."""
@@ -119,8 +144,9 @@ class Sandboxes:
             return []
 
     def remove(self, uid: str) -> None:
-        """Remove the pod's folder: logs, records, files."""
-        shutil.rmtree(self.folder(uid), ignore_errors=True)
+        """Remove the pod's folders: logs, records, files."""
+        for folder in (self.folder(uid), self.shared(uid)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +154,7 @@ class PodFiles:
     """Writes /etc/hosts, /etc/hostname and /etc/resolv.conf of a pod; its containers share them."""
 
     node_name: str
+    node_ip: str
     cluster_dns: str
     cluster_domain: str
 
@@ -139,9 +166,10 @@ class PodFiles:
             node_resolv = ""
         hosts = Path("/etc/hosts").read_text() if pod["spec"].get("hostNetwork") else spec.hosts_file(pod, ip)
         resolv = spec.resolv_file(pod, self.cluster_dns, self.cluster_domain, node_resolv)
-        files.write(folder / "hosts", hosts, 0o644)
-        files.write(folder / "hostname", spec.hostname(pod, self.node_name) + "\n", 0o644)
-        files.write(folder / "resolv.conf", resolv, 0o644)
+        # In place, not by renaming: the files of a pod that is taken over are mounted in its containers.
+        (folder / "hosts").write_text(hosts)
+        (folder / "hostname").write_text(spec.hostname(pod, self.node_name) + "\n")
+        (folder / "resolv.conf").write_text(resolv)
 
 
 def _host_ports(pod: dict[str, Any]) -> list[dict[str, Any]]:

@@ -128,7 +128,7 @@ class Worker:
         for one in (*self._init, *self._containers):
             one.adopt()
         self._state.initialized = all(one.succeeded for one in self._init)
-        if not stored.torn_down and self.host.sandboxes.alive(stored):
+        if self.host.sandboxes.revive(stored, self.pod):
             self.sandbox = stored
             self._take_addresses(stored)
         else:
@@ -138,7 +138,7 @@ class Worker:
     async def _make_sandbox(self) -> bool:
         async def make() -> Sandbox:
             async with self.host.slots:
-                return await self.host.sandboxes.create(self.pod, self.host.files)
+                return await self.host.sandboxes.create(self.pod)
 
         task = asyncio.ensure_future(make())
         try:
@@ -170,9 +170,9 @@ class Worker:
         log.warning("pod %s: %s", self._title(), message)
         self.event("Warning", reason, message)
 
-    async def _tear_down(self, sandbox: Sandbox) -> bool:
+    async def _tear_down(self, sandbox: Sandbox, *, keep: bool = True) -> bool:
         try:
-            await self.host.sandboxes.tear_down(sandbox)
+            await self.host.sandboxes.tear_down(sandbox, keep=keep)
         except (Slash24Error, OSError) as error:
             text = (
                 f'error killing pod: failed to "KillPodSandbox" for "{self.uid}" with KillPodSandboxError: "rpc error: '
@@ -206,7 +206,7 @@ class Worker:
         self._state.has_sandbox = False
         if self.sandbox is not None and not self.gone:
             await self._push()
-        while self.sandbox is not None and not await self._tear_down(self.sandbox):
+        while self.sandbox is not None and not await self._tear_down(self.sandbox, keep=False):
             await asyncio.sleep(self._pause_s)
         while not self.gone and not await self._tell(self._delete()):
             self.changed.clear()

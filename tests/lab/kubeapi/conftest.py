@@ -41,9 +41,7 @@ class FakeKubelets:
         self.requests: list[Object] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def open(
-        self, cluster: str, node: str, request: Object
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def open(self, cluster: str, node: str, request: Object) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if node == "dead":
             raise Slash24Error("the kubelet of node dead can't be reached")
         self.requests.append(request | {"cluster": cluster, "node": node})

@@ -328,9 +328,7 @@ def test_dry_run_diff_patch_replace_and_edit(cluster: Cluster) -> None:
 
 def test_server_side_apply(cluster: Cluster) -> None:
     text = json.dumps(CONFIG_MAP)
-    assert cluster.kubectl("apply", "--server-side", "-f", "-", stdin=text).out == (
-        "configmap/cm serverside-applied\n"
-    )
+    assert cluster.kubectl("apply", "--server-side", "-f", "-", stdin=text).out == ("configmap/cm serverside-applied\n")
     other = json.dumps(CONFIG_MAP | {"data": {"a": "2"}})
     conflict = cluster.run("apply", "--server-side", "--field-manager=other", "-f", "-", stdin=other)
     assert conflict.code == 1

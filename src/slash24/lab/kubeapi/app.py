@@ -18,6 +18,8 @@ from starlette.websockets import WebSocket
 from slash24.errors import Slash24Error
 from slash24.lab.kubeapi import protobuf, streams, verbs
 from slash24.lab.kubeapi.about import about_server, review
+from slash24.lab.kubeapi.change import Change, read
+from slash24.lab.kubeapi.deleting import delete, resume
 from slash24.lab.kubeapi.kinds import POD
 from slash24.lab.kubeapi.lists import answer_list, answer_one, int_of
 from slash24.lab.kubeapi.sessions import answer_logs, running_pod, session_of
@@ -41,6 +43,7 @@ class KubernetesApi:
         self._store = store
         self._authenticate = authenticate
         self._nodes = nodes
+        self._resumed: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -53,7 +56,11 @@ class KubernetesApi:
         try:
             cluster = request.path_params["cluster"]
             user = self._user(cluster, request.headers.get("authorization", ""))
-            return await _answer(request, self._store.cluster(cluster), cluster, user, self._nodes)
+            objects = self._store.cluster(cluster)
+            if cluster not in self._resumed:
+                self._resumed.add(cluster)
+                resume(objects)
+            return await _answer(request, objects, cluster, user, self._nodes)
         except StatusError as error:
             refusal = error
         except Slash24Error as error:
@@ -118,7 +125,6 @@ async def _answer(request: Request, objects: ClusterObjects, cluster: str, user:
     if target is None:
         return PlainTextResponse("404 page not found\n", 404)
     query = request.query_params
-    dry_run = "All" in query.getlist("dryRun")
     if target.subresource and (target.subresource not in target.kind.subresources):
         raise StatusError(
             "NotFound",
@@ -128,41 +134,51 @@ async def _answer(request: Request, objects: ClusterObjects, cluster: str, user:
         if target.subresource == "log":
             return await answer_logs(request, objects, cluster, target, nodes)
         if target.name:
-            item = verbs.read(objects, target.kind, target.namespace, target.name)
+            item = read(objects, target.kind, target.namespace, target.name)
             return answer_one(request, target.kind, item, objects)
         if query.get("watch") in ("true", "1"):
             return answer_watch(request, target.kind, target.namespace, objects)
         return answer_list(request, target.kind, target.namespace, objects)
-    body = await _body(request)
-    return _change(request, objects, target, body, dry_run=dry_run)
+    return _change(request, objects, target, await _body(request))
 
 
-def _change(request: Request, objects: ClusterObjects, target: Target, body: Any, *, dry_run: bool) -> Response:
+def _change(request: Request, objects: ClusterObjects, target: Target, body: Any) -> Response:
+    query = request.query_params
+    change = Change(
+        dry_run="All" in query.getlist("dryRun"),
+        validation=query.get("fieldValidation") or "Warn",
+        manager=query.get("fieldManager") or request.headers.get("user-agent", "unknown").partition("/")[0],
+        force=query.get("force") in ("true", "1"),
+    )
+    response = _carry_out(request, objects, target, body, change)
+    for warning in change.warnings:
+        text = warning.replace('"', r"\"")
+        response.headers.append("Warning", f'299 - "{text}"')
+    return response
+
+
+def _carry_out(request: Request, objects: ClusterObjects, target: Target, body: Any, change: Change) -> Response:
     kind, namespace, name = target.kind, target.namespace, target.name
     method, sub = request.method, target.subresource
     if method == "POST" and sub == "binding":
         return JSONResponse(verbs.bind(objects, namespace, name, body), 201)
     if method == "POST" and sub == "eviction":
-        options = body.get("deleteOptions") or {}
-        verbs.delete(objects, POD, namespace, name, options, dry_run=dry_run)
+        delete(objects, POD, namespace, name, body.get("deleteOptions") or {}, change)
         return JSONResponse(success(), 201)
     if method == "POST" and not name:
-        return answer_one(request, kind, verbs.create(objects, kind, namespace, body, dry_run=dry_run), objects, 201)
+        return answer_one(request, kind, verbs.create(objects, kind, namespace, body, change), objects, 201)
     if method == "PUT" and name:
-        item = verbs.replace(objects, kind, namespace, name, body, subresource=sub, dry_run=dry_run)
-        return answer_one(request, kind, item, objects)
+        return answer_one(request, kind, verbs.replace(objects, kind, namespace, name, body, sub, change), objects)
     if method == "PATCH" and name:
         media_type = request.headers.get("content-type", "").split(";")[0].strip()
-        item = verbs.patch(objects, kind, namespace, name, body, media_type, subresource=sub, dry_run=dry_run)
-        return answer_one(request, kind, item, objects)
+        item, made = verbs.patch(objects, kind, namespace, name, body, media_type, sub, change)
+        return answer_one(request, kind, item, objects, 201 if made else 200)
     if method == "DELETE" and name and not sub:
-        query = request.query_params
         options = body if isinstance(body, dict) else {}
-        if query.get("gracePeriodSeconds"):
-            options = options | {"gracePeriodSeconds": int_of(query, "gracePeriodSeconds")}
-        return answer_one(
-            request, kind, verbs.delete(objects, kind, namespace, name, options, dry_run=dry_run), objects
-        )
+        change.dry_run = change.dry_run or "All" in (options.get("dryRun") or ())
+        if request.query_params.get("gracePeriodSeconds"):
+            options = options | {"gracePeriodSeconds": int_of(request.query_params, "gracePeriodSeconds")}
+        return answer_one(request, kind, delete(objects, kind, namespace, name, options, change), objects)
     raise StatusError("MethodNotAllowed", f"{method} is not supported on {kind.resource}{'/' + sub if sub else ''}")
 
 

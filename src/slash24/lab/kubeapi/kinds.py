@@ -1,12 +1,13 @@
 """The kinds that the embedded API serves. Another kind is another entry."""
 
-import copy
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from slash24.lab.kubeapi import columns as tables
+from slash24.lab.kubeapi import fields
+from slash24.lab.kubeapi.fields import Tree
 from slash24.lab.kubeapi.status import StatusError
 
 Object = dict[str, Any]
@@ -21,6 +22,15 @@ _RFC1123 = (
 _LABEL_VALUE = (
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
     "end with an alphanumeric character"
+)
+
+
+_LABEL_TEXT = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+_LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_LONGEST_KEY = 253 + 1 + 63
+_QUALIFIED = (
+    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
+    "character"
 )
 
 
@@ -45,6 +55,7 @@ class Kind:
     cells: Callable[[Object], list[Any]] = tables.plain
     defaults: Callable[[Object], None] = _nothing
     validate: Callable[[Object], None] = _nothing
+    tree: Tree | None = None  # its fields, where they are spelled out
     custom: bool = False  # a custom resource: no strategic merge patch
     label_names: bool = False  # names are DNS labels, not subdomains
 
@@ -70,26 +81,19 @@ class Kind:
     def check(self, item: Object) -> None:
         """Refuse what no object of this kind may be: names and labels, then the kind's own rules."""
         metadata = item["metadata"]
-        name = metadata.get("name", "")
+        name = str(metadata.get("name") or "")
         pattern, most = (_LABEL, 63) if self.label_names else (_SUBDOMAIN, 253)
-        if not pattern.fullmatch(name) or len(name) > most:
+        if not name:
+            raise self.invalid(name, "metadata.name", "Required value: name or generateName is required")
+        if len(name) > most:
+            raise self.invalid(name, "metadata.name", f'Invalid value: "{name}": must be no more than {most} bytes')
+        if not pattern.fullmatch(name):
             raise self.invalid(name, "metadata.name", f'Invalid value: "{name}": {_RFC1123}')
-        for field in ("labels", "annotations"):
-            for key, value in (metadata.get(field) or {}).items():
-                if not isinstance(value, str):
-                    raise StatusError(
-                        "BadRequest",
-                        f'{self.kind} in version "{self.version}" cannot be handled as a {self.kind}: json: cannot '
-                        f"unmarshal {type(value).__name__} into Go struct field ObjectMeta.{field} of type string",
-                    )
-                if field == "labels" and not re.fullmatch(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?", value):
-                    raise self.invalid(
-                        name,
-                        "metadata.labels",
-                        f'Invalid value: "{value}": {_LABEL_VALUE}',
-                    )
-                if not key:
-                    raise self.invalid(name, f"metadata.{field}", "name part must be non-empty")
+        for key, value in (metadata.get("labels") or {}).items():
+            if not _LABEL_KEY.fullmatch(key) or len(key) > _LONGEST_KEY:
+                raise self.invalid(name, "metadata.labels", f'Invalid value: "{key}": {_QUALIFIED}')
+            if not _LABEL_TEXT.fullmatch(value):
+                raise self.invalid(name, "metadata.labels", f'Invalid value: "{value}": {_LABEL_VALUE}')
         self.validate(item)
 
 
@@ -115,8 +119,7 @@ def _pod_defaults(item: Object) -> None:
     for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
         if not any(t.get("key") in (None, key) for t in tolerations):
             tolerations.append({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300})
-    item.setdefault("status", {}).setdefault("phase", "Pending")
-    item["status"].setdefault("qosClass", "BestEffort")
+    item["status"] = {"phase": "Pending", "qosClass": "BestEffort"}  # whatever a copied manifest says
 
 
 def _check_pod(item: Object) -> None:
@@ -162,10 +165,10 @@ def _node_defaults(item: Object) -> None:
 
 POD = Kind("", "v1", "pods", "pod", "Pod", short=("po",), categories=("all",),
            subresources=("status", "binding", "log", "exec", "attach", "eviction"), columns=tables.POD,
-           cells=tables.pod, defaults=_pod_defaults, validate=_check_pod)  # fmt: skip
+           cells=tables.pod, defaults=_pod_defaults, validate=_check_pod, tree=fields.POD)  # fmt: skip
 NAMESPACE = Kind("", "v1", "namespaces", "namespace", "Namespace", namespaced=False, short=("ns",),
                  subresources=("status", "finalize"), columns=tables.NAMESPACE, cells=tables.namespace,
-                 defaults=_namespace_defaults, label_names=True)  # fmt: skip
+                 defaults=_namespace_defaults, label_names=True, tree=fields.NAMESPACE)  # fmt: skip
 KINDS = (
     POD,
     NAMESPACE,
@@ -181,6 +184,7 @@ KINDS = (
         columns=tables.NODE,
         cells=tables.node,
         defaults=_node_defaults,
+        tree=fields.NODE,
     ),
     Kind(
         "",
@@ -191,6 +195,7 @@ KINDS = (
         short=("cm",),
         columns=tables.CONFIG_MAP,
         cells=tables.config_map,
+        tree=fields.CONFIG_MAP,
     ),
     Kind("", "v1", "events", "event", "Event", short=("ev",), columns=tables.EVENT, cells=tables.event),
     Kind("", "v1", "serviceaccounts", "serviceaccount", "ServiceAccount", short=("sa",)),
@@ -212,8 +217,7 @@ BY_PATH = {(kind.group, kind.version, kind.plural): kind for kind in KINDS}
 
 
 def with_defaults(kind: Kind, item: Object) -> Object:
-    """Return a copy of a new object with what the API fills in."""
-    filled = copy.deepcopy(item)
-    filled["apiVersion"], filled["kind"] = kind.api_version, kind.kind
-    kind.defaults(filled)
-    return filled
+    """Fill in what a new object leaves out, in place; return it."""
+    item["apiVersion"], item["kind"] = kind.api_version, kind.kind
+    kind.defaults(item)
+    return item

@@ -29,6 +29,11 @@ def merge(target: Any, patch: Any) -> Any:
     return result
 
 
+def merge_key(name: str) -> str | None:
+    """Return the field that tells the entries of the list `name` apart, None if it is replaced whole."""
+    return "containerPort" if name == "ports" else _MERGE_KEYS.get(name)
+
+
 def strategic(target: Any, patch: Any) -> Any:
     """Return `target` after a strategic merge patch: lists of named things are merged by their key."""
     if not isinstance(patch, dict):
@@ -62,7 +67,7 @@ def strategic(target: Any, patch: Any) -> Any:
 def _merge_list(name: str, old: list[Any], new: list[Any], order: list[Any] | None, port_key: str | None) -> list[Any]:
     if name in _UNIONS:
         return [*old, *(entry for entry in new if entry not in old)]
-    key = (port_key or "containerPort") if name == "ports" else _MERGE_KEYS.get(name)
+    key = (name == "ports" and port_key) or merge_key(name)
     entries = [entry for entry in [*old, *new] if isinstance(entry, dict)]
     if key is None or len(entries) != len(old) + len(new) or not all(key in e or "$patch" in e for e in entries):
         return new

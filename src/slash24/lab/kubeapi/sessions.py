@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from slash24.errors import Slash24Error
-from slash24.lab.kubeapi import streams, verbs
+from slash24.lab.kubeapi import streams
+from slash24.lab.kubeapi.change import read
 from slash24.lab.kubeapi.kinds import POD
 from slash24.lab.kubeapi.lists import int_of
 from slash24.lab.kubeapi.status import StatusError
@@ -19,7 +20,7 @@ from slash24.store.objects import ClusterObjects
 
 
 def running_pod(objects: ClusterObjects, target: Target) -> dict[str, Any]:
-    pod = verbs.read(objects, POD, target.namespace, target.name)
+    pod = read(objects, POD, target.namespace, target.name)
     if not pod["spec"].get("nodeName"):
         raise StatusError("BadRequest", f"pod {target.name} does not have a host assigned")
     if target.subresource != "log" and pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):

@@ -1,15 +1,16 @@
-"""What the API does with objects of any kind: create, update, patch and delete, with defaults and checks."""
+"""What the API does with objects of any kind: create, update and patch, with defaults and checks."""
 
-import asyncio
 from typing import Any
 
-from slash24.errors import NotFoundError
-from slash24.lab.kubeapi import patches
-from slash24.lab.kubeapi.kinds import KINDS, NAMESPACE, POD, Kind, with_defaults
+from slash24.lab.kubeapi import apply, fields, patches
+from slash24.lab.kubeapi.change import Change, read
+from slash24.lab.kubeapi.deleting import sweep_events
+from slash24.lab.kubeapi.kinds import NAMESPACE, POD, Kind, with_defaults
 from slash24.lab.kubeapi.status import StatusError, success
-from slash24.store.objects import AlreadyExistsError, ClusterObjects, ConflictError, now
+from slash24.store.objects import AlreadyExistsError, ClusterObjects, ConflictError
 
 Object = dict[str, Any]
+_SWEEP_EVERY = 500  # versions
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
@@ -20,19 +21,18 @@ def prepare_cluster(objects: ClusterObjects) -> None:
             objects.create("namespaces", with_defaults(NAMESPACE, {"metadata": {"name": name}}))
 
 
-def read(objects: ClusterObjects, kind: Kind, namespace: str, name: str) -> Object:
-    found = objects.find(kind.plural, name, namespace=namespace)
-    if found is None:
-        raise kind.not_found(name)
-    return found
-
-
-def create(objects: ClusterObjects, kind: Kind, namespace: str, body: Object, *, dry_run: bool) -> Object:
-    """Check and store a new object."""
-    item = with_defaults(kind, _shaped(kind, namespace, body))
+def create(objects: ClusterObjects, kind: Kind, namespace: str, body: Object, change: Change) -> Object:
+    """Check and store a new object. `body` is taken over."""
+    item = _checked(kind, _shaped(kind, namespace, body), change)
+    try:
+        item = with_defaults(kind, item)
+    except (AttributeError, TypeError) as error:  # a value of a form that no object of this kind has
+        raise StatusError("BadRequest", f"the object provided is not a {kind.kind}: {error}") from error
     metadata = item["metadata"]
+    for name in ("uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "generation", "selfLink"):
+        metadata.pop(name, None)
     if not metadata.get("name") and metadata.get("generateName"):
-        metadata["name"] = f"{metadata['generateName']}{objects.version:05x}"[-253:]
+        metadata["name"] = f"{metadata['generateName'][:247]}{objects.version % 0xFFFFF:05x}"
     kind.check(item)
     if kind.namespaced:
         home = objects.find("namespaces", namespace)
@@ -45,11 +45,14 @@ def create(objects: ClusterObjects, kind: Kind, namespace: str, body: Object, *,
                 f"{namespace} because it is being terminated",
             )
     try:
-        if dry_run:
+        if change.dry_run:
             if objects.find(kind.plural, metadata["name"], namespace=namespace):
                 raise AlreadyExistsError("")
             return item
-        return objects.create(kind.plural, item)
+        made = objects.create(kind.plural, item)
+        if kind.plural == "events" and objects.version % _SWEEP_EVERY == 0:
+            sweep_events(objects)
+        return made
     except AlreadyExistsError as error:
         details = {"name": metadata["name"], "group": kind.group, "kind": kind.plural}
         message = f'{kind.resource} "{metadata["name"]}" already exists'
@@ -57,24 +60,28 @@ def create(objects: ClusterObjects, kind: Kind, namespace: str, body: Object, *,
 
 
 def replace(
-    objects: ClusterObjects, kind: Kind, namespace: str, name: str, body: Object, *, subresource: str, dry_run: bool
+    objects: ClusterObjects, kind: Kind, namespace: str, name: str, body: Object, subresource: str, change: Change
 ) -> Object:
     """Store a changed object; of a `status` sub-resource only the status counts, else all but the status."""
     item = _shaped(kind, namespace, body)
+    if not subresource:
+        item = _checked(kind, item, change)
     item["metadata"]["name"] = item["metadata"].get("name") or name
     if item["metadata"]["name"] != name:
         raise StatusError(
             "BadRequest",
             f"the name of the object ({item['metadata']['name']}) does not match the name on the URL ({name})",
         )
-    return _store(objects, kind, read(objects, kind, namespace, name), item, subresource, dry_run=dry_run)
+    return _store(objects, kind, read(objects, kind, namespace, name), item, subresource, change)
 
 
 def patch(
-    objects: ClusterObjects, kind: Kind, namespace: str, name: str, body: Any, media_type: str, *, subresource: str,
-    dry_run: bool,
-) -> Object:  # fmt: skip
-    """Patch an object by one of the three patch types."""
+    objects: ClusterObjects, kind: Kind, namespace: str, name: str, body: Any, media_type: str, subresource: str,
+    change: Change,
+) -> tuple[Object, bool]:  # fmt: skip
+    """Patch an object by one of the four patch types; return it, and whether it is new."""
+    if media_type == "application/apply-patch+yaml":
+        return _apply(objects, kind, namespace, name, body, subresource, change)
     before = read(objects, kind, namespace, name)
     if media_type == "application/merge-patch+json":
         after = patches.merge(before, body)
@@ -82,41 +89,72 @@ def patch(
         after = patches.json_patch(before, body)
     elif media_type == "application/strategic-merge-patch+json" and not kind.custom:
         after = patches.strategic(before, body)
-    elif media_type == "application/apply-patch+yaml":
-        raise StatusError(
-            "UnsupportedMediaType", "server-side apply is not implemented; use kubectl apply without --server-side"
-        )
     else:
         strategic = "" if kind.custom else ", application/strategic-merge-patch+json"
         raise StatusError(
             "UnsupportedMediaType",
             "the body of the request was in an unknown format - accepted media types include: "
-            f"application/json-patch+json, application/merge-patch+json{strategic}",
+            f"application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml{strategic}",
         )
-    return _store(objects, kind, before, _shaped(kind, namespace, after), subresource, dry_run=dry_run)
+    item = _shaped(kind, namespace, after)
+    if not subresource:
+        item = _checked(kind, item, change)
+    return _store(objects, kind, before, item, subresource, change), False
+
+
+def _apply(
+    objects: ClusterObjects, kind: Kind, namespace: str, name: str, body: Any, subresource: str, change: Change
+) -> tuple[Object, bool]:
+    """Apply on the server's side: what a manager states is its own, what it states no more goes."""
+    stated = _shaped(kind, namespace, body)
+    stated["metadata"]["name"] = stated["metadata"].get("name") or name
+    if not subresource:
+        stated = _checked(kind, stated, change)
+    before = objects.find(kind.plural, name, namespace=namespace)
+    if before is None:
+        made = apply.begin(stated, change.manager)
+        return create(objects, kind, namespace, made, change), True
+    after = apply.apply(before, stated, change.manager, force=change.force, subresource=subresource)
+    return _store(objects, kind, before, _shaped(kind, namespace, after), subresource, change), False
+
+
+def _checked(kind: Kind, item: Object, change: Change) -> Object:
+    """Return an object without the fields that its kind doesn't have: an error or a warning, as the client asks."""
+    tree = kind.tree or fields.ANY
+    unknown = fields.unknown_fields(kind.kind, kind.version, item, tree)
+    if not unknown:
+        return item
+    texts = [f'unknown field "{path}"' for path in unknown]
+    if change.validation == "Strict":
+        raise StatusError(
+            "BadRequest",
+            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: strict decoding error: '
+            + ", ".join(texts),
+        )
+    if change.validation == "Warn":
+        change.warnings += texts
+    return fields.without(item, tree)
 
 
 def _store(
-    objects: ClusterObjects, kind: Kind, before: Object, item: Object, subresource: str, *, dry_run: bool
+    objects: ClusterObjects, kind: Kind, before: Object, item: Object, subresource: str, change: Change
 ) -> Object:
+    old = before["metadata"]
     if subresource == "status":
-        item = (
-            before
-            | {"status": item.get("status", {})}
-            | {
-                "metadata": before["metadata"]
-                | {"resourceVersion": item["metadata"].get("resourceVersion", before["metadata"]["resourceVersion"])}
-            }
-        )
+        given = item["metadata"]
+        metadata = old | {"resourceVersion": given.get("resourceVersion", old["resourceVersion"])}
+        metadata |= {"managedFields": given["managedFields"]} if "managedFields" in given else {}
+        item = before | {"status": item.get("status", {}), "metadata": metadata}
     elif "status" in kind.subresources:
         item = item | ({"status": before["status"]} if "status" in before else {})
-    deletion = before["metadata"].get("deletionTimestamp")
-    if deletion:
-        item["metadata"]["deletionTimestamp"] = deletion
+    for name in ("deletionTimestamp", "deletionGracePeriodSeconds"):  # nobody sets these but a delete
+        item["metadata"].pop(name, None)
+        if name in old:
+            item["metadata"][name] = old[name]
     kind.check(item)
     if kind is POD and subresource == "":
         _check_pod_update(before, item)
-    if dry_run:
+    if change.dry_run:
         return item
     try:
         return objects.replace(kind.plural, item)
@@ -194,79 +232,3 @@ def bind(objects: ClusterObjects, namespace: str, name: str, body: Object) -> Ob
     read(objects, POD, namespace, name)
     objects.update("pods", name, change, namespace=namespace)
     return success()
-
-
-def delete(objects: ClusterObjects, kind: Kind, namespace: str, name: str, options: Object, *, dry_run: bool) -> Object:
-    """Delete an object, or begin to: a pod that runs ends first, a namespace is emptied, finalizers are waited for."""
-    item = read(objects, kind, namespace, name)
-    uid = (options.get("preconditions") or {}).get("uid")
-    if uid and uid != item["metadata"]["uid"]:
-        raise StatusError(
-            "Conflict",
-            f"the UID in the precondition ({uid}) does not match the UID in record ({item['metadata']['uid']})",
-        )
-    if dry_run:
-        return item
-    if kind is NAMESPACE:
-        return _delete_namespace(objects, item)
-    grace = options.get("gracePeriodSeconds")
-    if (
-        kind is POD
-        and item["spec"].get("nodeName")
-        and item.get("status", {}).get("phase") not in ("Succeeded", "Failed")
-    ):
-        grace = item["spec"].get("terminationGracePeriodSeconds", 30) if grace is None else grace
-        # The kubelet confirms with a second delete, grace 0.
-        if grace > 0 and objects.find("nodes", item["spec"]["nodeName"]):
-            return _mark(objects, kind, item, grace)
-    if item["metadata"].get("finalizers"):
-        return _mark(objects, kind, item, 0)
-    return objects.delete(kind.plural, name, namespace=namespace)
-
-
-def _mark(objects: ClusterObjects, kind: Kind, item: Object, grace: int) -> Object:
-    def change(marked: Object) -> Object:
-        metadata = marked["metadata"]
-        metadata.setdefault("deletionTimestamp", now())
-        metadata["deletionGracePeriodSeconds"] = min(grace, metadata.get("deletionGracePeriodSeconds", grace))
-        return marked
-
-    metadata = item["metadata"]
-    return objects.update(kind.plural, metadata["name"], change, namespace=metadata.get("namespace", ""))
-
-
-def _delete_namespace(objects: ClusterObjects, item: Object) -> Object:
-    name = item["metadata"]["name"]
-    if name in ("default", "kube-system", "kube-public"):
-        raise StatusError("Forbidden", f'namespaces "{name}" is forbidden: this namespace may not be deleted')
-
-    def change(marked: Object) -> Object:
-        marked["metadata"].setdefault("deletionTimestamp", now())
-        # The store removes what is being deleted and has no finalizer left; this one goes with the contents.
-        marked["metadata"]["finalizers"] = ["slash24.io/contents"]
-        marked["status"] = {"phase": "Terminating"}
-        return marked
-
-    marked = objects.update("namespaces", name, change)
-    asyncio.get_running_loop().create_task(_empty(objects, name))
-    return marked
-
-
-async def _empty(objects: ClusterObjects, name: str) -> None:
-    """Remove what a namespace holds, then the namespace."""
-    contents = [kind for kind in KINDS if kind.namespaced]
-    while True:
-        left = [(kind, item) for kind in contents for item in objects.list(kind.plural, namespace=name)]
-        if not left:
-            break
-        for kind, item in left:
-            if not item["metadata"].get("deletionTimestamp"):
-                try:
-                    delete(objects, kind, name, item["metadata"]["name"], {}, dry_run=False)
-                except (StatusError, NotFoundError):
-                    continue
-        await asyncio.sleep(0.02)
-    try:
-        objects.delete("namespaces", name)
-    except NotFoundError:
-        return

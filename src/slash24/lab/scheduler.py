@@ -27,7 +27,7 @@ Key = tuple[str, str]
 
 
 class _Choice:
-    """The nodes that one sort of pod may be on, for one pass; and what speaks against the others."""
+    """The nodes that one sort of pod may be on, and what speaks against the others."""
 
     def __init__(self, spec: Object, nodes: Iterable[NodeView]) -> None:
         self.fitting: list[NodeView] = []
@@ -50,6 +50,7 @@ class Scheduler:
         self._bound: dict[Key, str] = {}  # those pods -> their node
         self._pending: dict[Key, Object] = {}
         self._failed: dict[Key, str] = {}  # to be told, when it is quiet
+        self._choices: dict[str, _Choice] = {}  # by sort of pod, until a node changes
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
@@ -102,7 +103,10 @@ class Scheduler:
         before = self._nodes.pop(name, None)
         if node is not None:
             self._nodes[name] = view_node(node)
-        return self._nodes.get(name) != before
+        if self._nodes.get(name) == before:
+            return False
+        self._choices.clear()
+        return True
 
     def _take_pod(self, key: Key, pod: Object | None) -> bool:
         node = _place_of(pod) if pod else ""
@@ -129,16 +133,12 @@ class Scheduler:
 
     async def _schedule(self) -> None:
         """Bind every pending pod that has a place, oldest first."""
-        choices: dict[str, _Choice] = {}
         self._failed.clear()
         bound = 0
         for key, pod in sorted(self._pending.items(), key=_age):
             if self._pending.get(key) is not pod:
                 continue  # changed while we let others work; its turn comes again
-            sort = _sort(pod["spec"])
-            choice = choices.get(sort)
-            if choice is None:
-                choice = choices[sort] = _Choice(pod["spec"], self._nodes.values())
+            choice = self._choice(pod["spec"])
             free = [node for node in choice.fitting if self._counts.get(node.name, 0) < node.places]
             if not free:
                 self._failed[key] = why_nowhere(choice.reasons, len(choice.fitting))
@@ -148,9 +148,14 @@ class Scheduler:
             bound += 1
             if bound % _BATCH == 0:
                 await asyncio.sleep(0)
-                choices.clear()  # nodes may have changed meanwhile
         if bound:
             log.info("scheduler: %d pods bound, %d fit nowhere", bound, len(self._failed))
+
+    def _choice(self, spec: Object) -> _Choice:
+        sort = _sort(spec)
+        if sort not in self._choices:
+            self._choices[sort] = _Choice(spec, self._nodes.values())
+        return self._choices[sort]
 
     def _bind(self, key: Key, pod: Object, node: str) -> None:
         bound = pod | {"spec": pod["spec"] | {"nodeName": node}, "status": _scheduled(pod, "True", "", "")}

@@ -333,6 +333,10 @@ def test_what_is_changed_behind_the_agents_back_is_mended(bed: Bed) -> None:
         ("ip", "route", "del", "192.168.1.0/24"),
         ("bridge", "fdb", "del", "02:24:0a:e0:00:05", "dev", "s24vx", "dst", "10.224.0.5"),
         ("ip", "neigh", "del", "192.168.1.0", "dev", "s24vx"),
+        # changed, not lost: the kernel tells an addition
+        ("bridge", "fdb", "replace", "02:24:0a:e0:00:05", "dev", "s24vx", "dst", "10.224.0.99"),
+        ("ip", "neigh", "replace", "192.168.1.0", "lladdr", "02:24:00:00:00:99", "dev", "s24vx", "nud", "permanent"),
+        ("ip", "route", "replace", "192.168.1.0/24", "via", "10.224.0.99", "dev", "eth0", "onlink"),
         ("ip", "link", "set", "s24vx", "address", "02:00:00:00:00:01"),
         ("ip", "link", "set", "s24vx", "down"),
         ("ip", "link", "del", "s24vx"),

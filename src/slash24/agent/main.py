@@ -106,6 +106,8 @@ class Agent:
         self._kernel_changed = asyncio.Event()
         self._node_changed = asyncio.Event()
         self._probe_now = asyncio.Event()
+        self._monitor: Monitor | None = None
+        self._applying = False  # what the kernel tells meanwhile is our own doing
         self._uplink: Uplink | None = None
         self._probe: IPAddress | None = None
         self._verdict: Verdict | None = None
@@ -122,8 +124,9 @@ class Agent:
         install_plugin(self.config.bin_dir, self.config.socket, self.config.store)
         await self._plugin.start()
         with Monitor(LINKS | NEIGHBOURS | IPV4_ADDRESSES | IPV4_ROUTES | IPV4_SETTINGS) as monitor:
+            self._monitor = monitor
             loop = asyncio.get_running_loop()
-            loop.add_reader(monitor, self._hear_kernel, monitor)
+            loop.add_reader(monitor, self._hear_kernel)
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._nodes.run())
@@ -152,13 +155,19 @@ class Agent:
         self._node_changed.set()
         self._probe_now.set()
 
-    def _hear_kernel(self, monitor: Monitor) -> None:
+    def _hear_kernel(self) -> None:
+        if self._monitor is None:
+            return
         tunnel = {link.index for link in self._netlink.links(names.TUNNEL)}
         uplink = {link.index for link in self._netlink.links(self._uplink.name)} if self._uplink else set()
-        for change in monitor.changes():
+        for change in self._monitor.changes():
             # Pods come and go all the time, and are none of the overlay's business.
+            added = (change.what == "neighbour" and change.device in tunnel) or (
+                change.what == "route" and change.prefix < 32
+            )
             if (
-                change.what in ("lost", "settings", "link deleted")
+                (added and not self._applying)
+                or change.what in ("lost", "settings", "link deleted")
                 or (change.what in ("link", "address deleted", "address") and change.device in tunnel | uplink)
                 or (change.what == "neighbour deleted" and change.device in tunnel)
                 or (change.what == "route deleted" and change.protocol == ROUTE_PROTOCOL and change.prefix < 32)
@@ -193,7 +202,12 @@ class Agent:
         wanted = compile_dataplane(view, me.name, uplink)
         # In a thread: with thousands of nodes it takes a while, and ADDs shall not wait.
         started = loop.time()
-        done = await asyncio.to_thread(self._kernel.sync, wanted, uplink, thorough=thorough)
+        self._applying = True
+        try:
+            done = await asyncio.to_thread(self._kernel.sync, wanted, uplink, thorough=thorough)
+            self._hear_kernel()
+        finally:
+            self._applying = False
         if done:
             log.info("%s in %.0f ms", "; ".join(done), (loop.time() - started) * 1000)
         self._leases.configure(_node_settings(view, me, wanted.pod_mtu_bytes))

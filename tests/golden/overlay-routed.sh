@@ -1,0 +1,1 @@
+ip route add unreachable 192.168.0.0/24

@@ -58,10 +58,10 @@ class LabUnderTest:
     def json(self, *arguments: str) -> Any:
         return json.loads(self.run(*arguments, "-o", "json").stdout)
 
-    def kubectl(self, *arguments: str, code: int | None = 0, stdin: str = "", cluster: str = "") -> str:
+    def kubectl(self, *arguments: str, code: int | None = 0, stdin: str = "", cluster: str = "lab") -> str:
         """Run the real kubectl against a cluster of the lab; return what it says."""
         words = [str(_KUBECTL), "--kubeconfig", str(self.paths.kubeconfig), "--request-timeout", "20s"]
-        words += ["--context", cluster] if cluster else []
+        words += ["--context", cluster]
         done = subprocess.run(
             [*words, *arguments], input=stdin, env=self.environment, capture_output=True, text=True, timeout=60,
             check=False,

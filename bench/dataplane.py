@@ -6,13 +6,12 @@ order, with client, server and so all of the kernel's work on one CPU: a rate is
 
 from contextlib import ExitStack
 
-from slash24.core.topology import Transport
-
 from bench import flannel, overlay, results
+from bench.grounds import Ground, ground
 from bench.load import LOADS, Load, Way, compile_nb, one_cpu, run, serving
 from bench.results import Result, at_least, ratio
 from bench.rounds import alternate
-from bench.site import Ground, ground
+from slash24.core.topology import Transport
 
 RAW, FLANNEL, ENCAPSULATED, ROUTED = "node to node", "flannel-style", "encapsulated", "routed"
 #: Pods of different nodes, against the flannel-style network: the goal of each load.

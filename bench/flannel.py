@@ -1,7 +1,8 @@
 """What is measured against: a pod network in the manner of flannel, of nothing but the kernel's own parts.
 
-A bridge `cni0` a node, a VXLAN device with a route, a neighbour and a forwarding entry for each other node, iptables to
-accept and to masquerade. It has fewer rules than flannel installs, and no kube-proxy beside it, so it is the faster one.
+A bridge `cni0` a node, a VXLAN device with a route, a neighbour and a forwarding entry for each other node, iptables
+to accept and to masquerade. It has fewer rules than flannel installs, and no kube-proxy beside it: it is the faster
+one.
 """
 
 import os
@@ -10,10 +11,9 @@ import subprocess
 from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 
+from bench.grounds import POD_CIDR, UPLINK, Machine, Site
 from slash24.errors import UnsupportedError
 from slash24.kernel import netlink, netns, sysctl
-
-from bench.site import POD_CIDR, UPLINK, Machine, Site
 
 _VNI, _PORT = 1, 8472
 _MTU = 1450

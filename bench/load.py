@@ -94,7 +94,7 @@ def serving(program: Path, way: Way, cpu: int) -> Iterator[None]:
 
 def run(program: Path, way: Way, load: Load, cpu: int, seconds: float) -> Sample:
     """Run one load along `way` for about `seconds`. Raises LoadError if it doesn't get through."""
-    command = [program, load.command, str(way.address), str(PORT), str(cpu), str(seconds)]
+    command = [str(program), load.command, str(way.address), str(PORT), str(cpu), str(seconds)]
     with netns.inside(way.client):
         client = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:

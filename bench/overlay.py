@@ -4,6 +4,7 @@ from contextlib import closing
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from bench.grounds import POD_CIDR, Machine, Site
 from slash24.agent.kernelstate import KernelState
 from slash24.attach.pods import Attachment, Pods
 from slash24.core.cluster import Node, Settings, View
@@ -13,8 +14,6 @@ from slash24.dataplane.overlay import compile_dataplane
 from slash24.kernel import netns
 from slash24.kernel.netlink import Netlink
 from slash24.store.leases import Leases, NodeSettings
-
-from bench.site import POD_CIDR, Machine, Site
 
 
 def build(site: Site, transport: Transport) -> tuple[IPv4Address, IPv4Address]:

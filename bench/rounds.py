@@ -4,9 +4,9 @@ import random
 from collections.abc import Callable, Sequence
 
 
-def alternate(names: Sequence[str], rounds: int, measure: Callable[[str], float], *, seed: int | None = None) -> dict[
-    str, list[float]
-]:
+def alternate(
+    names: Sequence[str], rounds: int, measure: Callable[[str], float], *, seed: int | None = None
+) -> dict[str, list[float]]:
     """Return what `measure` gave for each name, one value a round.
 
     One more round goes before, unmeasured: caches, neighbours and path MTUs are learned in it.

@@ -302,7 +302,7 @@ def shell(ui: Ui, machine: str, command: tuple[str, ...]) -> None:
         for node in cluster["nodes"]:
             if node["name"] == machine:
                 pid = (_paths(ui).node(machine) / "pid").read_text().split()[0]
-                os.execvp("nsenter", ["nsenter", "-t", pid, "-m", "-n", "-u", "-i", "-p", "--", *command])
+                os.execvp("nsenter", ["nsenter", "-t", pid, "-m", "-n", "-u", "-i", "-p", "--", *command])  # noqa: S606
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         raise NotFoundError(

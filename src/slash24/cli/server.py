@@ -24,7 +24,7 @@ _NODE_PORT = 443
 
 
 def main() -> None:
-    """Run the server until SIGTERM. What keeps it from starting goes to `--ready-fd` as JSON, and so does its success."""
+    """Run the server until SIGTERM. Its start, or what keeps it from starting, is told to `--ready-fd` as JSON."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--lab", required=True)

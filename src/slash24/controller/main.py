@@ -57,8 +57,8 @@ class Controller:
             on_change=wake,
         )
         self._mirrored = Mirror(self._client, encode.NNC_PATH, on_change=wake)
-        #: Blocks written but not yet seen in the mirror, by the node's uid, and until when the mirror may take its time.
-        #: They are not given to another.
+        #: Blocks written but not yet seen in the mirror, by the node's uid, and until when the mirror may take its
+        #: time. They are not given to another.
         self._written: dict[str, tuple[IPNetwork, float]] = {}
         self._told: dict[str, str] = {}
         self._writes = asyncio.Semaphore(_PARALLEL)

@@ -34,7 +34,9 @@ def _veth() -> None:
 def _vxlan() -> None:
     with netlink.Netlink() as link:
         link.send(
-            netlink.add_vxlan("probe2", vni=1, local=IPv4Address("127.0.0.1"), device=1, mtu=1450, mac="02:24:7f:00:00:01")
+            netlink.add_vxlan(
+                "probe2", vni=1, local=IPv4Address("127.0.0.1"), device=1, mtu=1450, mac="02:24:7f:00:00:01"
+            )
         )
 
 

@@ -233,16 +233,17 @@ def test_same_address_turns_red_when_a_client_is_led_to_the_other_cluster(stage:
     )
     left_pair, right_pair, address = stage.wait(stage.runner.same_address_pairs(left, right))
     assert checks.same_address(left_pair, right_pair, address).ok
-    elsewhere = next(n["address"] for n in right.status["nodes"] if n["name"] == right.node_names[1])
-    client_node = left.node_names[0]
+    block = _block(left_pair[1])
+    elsewhere = next(n["address"] for n in right.status["nodes"] if n["podCidr"] == block)
+    client_node = next(n["name"] for n in left.status["nodes"] if n["podCidr"] == _block(left_pair[0]))
     if transport == "encapsulated":
         place = Place(stage.bed.namespace(client_node))
-        own = next(n["address"] for n in left.status["nodes"] if n["name"] == left.node_names[1])
+        own = next(n["address"] for n in left.status["nodes"] if n["podCidr"] == block)
         command = f"bridge fdb replace {_TUNNEL_MAC} dev s24vx dst {elsewhere}"
         undo = f"bridge fdb replace {_TUNNEL_MAC} dev s24vx dst {own}"
     else:
         place = Place(stage.scene.vnet)
-        table, block = 1000 + left.status["number"], _block(left_pair[1])
+        table = 1000 + left.status["number"]
         leak = _port(stage.scene, Machine("", 0, IPv4Address(elsewhere)))
         command = f"ip route replace {block} via {elsewhere} dev {leak} onlink table {table}"
         own_route = place(f"ip route show {block} table {table}").strip()

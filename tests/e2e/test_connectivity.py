@@ -1,6 +1,7 @@
 """`slash24 test connectivity` as a user runs it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,6 +11,8 @@ from slash24.lab.connectivity.run import NAMES
 from tests.e2e.labs import LabUnderTest
 
 pytestmark = pytest.mark.lab
+
+NewLab = Callable[..., LabUnderTest]
 
 
 def test_all_checks_are_green_on_a_fresh_lab_and_leave_it_as_it_was(lab: LabUnderTest, tmp_path: Path) -> None:
@@ -23,6 +26,16 @@ def test_all_checks_are_green_on_a_fresh_lab_and_leave_it_as_it_was(lab: LabUnde
     assert (suite.get("tests"), suite.get("failures")) == (str(len(NAMES)), "0")
     assert [cluster["name"] for cluster in lab.status()["clusters"]] == [c["name"] for c in before["clusters"]]
     assert "slash24-test" not in lab.kubectl("get", "namespaces", "-o", "name")
+
+
+def test_the_checks_work_in_a_cluster_whose_lowest_addresses_are_taken(new_lab: NewLab) -> None:
+    lab = new_lab("--nodes", "3", "--pods-per-node", "6")
+    # Only the highest block stays beside the first node's, whichever that is.
+    lab.run("aks", "scale", "-n", "lab", "-g", "rg-lab", "--node-count", "2")
+    names = ("same-address-encapsulated", "same-address-routed", "block-reused")
+    wanted = [word for name in names for word in ("--test", name)]
+    answer = json.loads(lab.run("test", "connectivity", *wanted, "-o", "json").stdout)
+    assert [(check["name"], check["ok"]) for check in answer["checks"]] == [(name, True) for name in names]
 
 
 def test_the_command_tells_a_break_by_its_exit_code_and_its_output(lab: LabUnderTest) -> None:

@@ -61,12 +61,14 @@ class _LabAccess:
         server = find_server(self._ui.lab)
         return KubeClient(f"{server.url}/clusters/{key}", cluster["token"], server.ca_file)
 
-    def create_cluster(self, name: str, *, transport: str, pod_cidr: str, subnet_id: str, nodes: int) -> str:
+    def create_cluster(
+        self, name: str, *, transport: str, pod_cidr: str, block_prefix: int, subnet_id: str, nodes: int
+    ) -> str:
         group = group_id(self._ui.subscription, _GROUP)
         self._session().change("PUT", group, {"location": "northeurope"})
         pool = {"name": "nodepool1", "count": nodes, "mode": "System", "vnetSubnetID": subnet_id}
         profile = {"networkPlugin": "azure", "networkPluginMode": "overlay", "podCidr": pod_cidr,
-                   "slash24": {"transport": transport}}  # fmt: skip
+                   "slash24": {"transport": transport, "blockPrefix": block_prefix}}  # fmt: skip
         body = {"location": "northeurope", "properties": {"agentPoolProfiles": [pool], "networkProfile": profile}}
         path = cluster_id(self._ui.subscription, _GROUP, name)
         self._session().change("PUT", path, body)

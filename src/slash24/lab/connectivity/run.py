@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Protocol
 
 from slash24.core.topology import Transport
@@ -27,7 +27,9 @@ class Access(Protocol):
 
     def status(self) -> dict[str, Any]: ...
     def client(self, key: str) -> KubeClient: ...
-    def create_cluster(self, name: str, *, transport: str, pod_cidr: str, subnet_id: str, nodes: int) -> str: ...
+    def create_cluster(
+        self, name: str, *, transport: str, pod_cidr: str, block_prefix: int, subnet_id: str, nodes: int
+    ) -> str: ...
     def scale_cluster(self, name: str, nodes: int) -> None: ...
     def delete_clusters(self) -> None: ...
 
@@ -104,15 +106,22 @@ class Runner:
                     await asyncio.sleep(0)
                     await self._record(name, cluster, lambda check=check: asyncio.to_thread(check, scene))  # type: ignore[misc]
         finally:
-            built = await extra if extra else {}
-        for name, transport in _SAME_ADDRESS.items():
+            refusal, built = await _outcome_of(extra) if extra else (None, {})
+        for name in (*_SAME_ADDRESS, _BLOCK_REUSED):
             if name in names:
-                left, right = self._pair(cluster, built, transport)
-                await self._record(name, left, lambda a=left, b=right: self.same_address(a, b))  # type: ignore[misc]
-        if _BLOCK_REUSED in names:
-            twin = built[_TWIN]
-            await self._record(_BLOCK_REUSED, twin, lambda: self.block_reused(twin))
+                await self._check_further(name, cluster, built, refusal)
         return self._results
+
+    async def _check_further(
+        self, name: str, cluster: Cluster, built: dict[str, Cluster], refusal: Slash24Error | None
+    ) -> None:
+        if refusal is not None:
+            await self._record(name, cluster, lambda: _raise(refusal))
+        elif name == _BLOCK_REUSED:
+            await self._record(name, built[_TWIN], lambda: self.block_reused(built[_TWIN]))
+        else:
+            left, right = self._pair(cluster, built, _SAME_ADDRESS[name])
+            await self._record(name, left, lambda: self.same_address(left, right))
 
     async def _record(self, name: str, cluster: Cluster, check: Callable[[], Any]) -> None:
         started = time.monotonic()
@@ -166,6 +175,9 @@ class Runner:
         if f"same-address-{other.value}" in names:
             wanted |= {_THIRD: other, _FOURTH: other}
         self._extra = True
+        blocks = [IPv4Network(node["podCidr"]) for node in cluster.status["nodes"] if node["podCidr"]]
+        # Blocks are given out from the lowest on; the twin has to come to one that this cluster has.
+        nodes = max(2, 1 + min(_position(block, cluster) for block in blocks))
         keys = await asyncio.gather(
             *(
                 asyncio.to_thread(
@@ -173,8 +185,9 @@ class Runner:
                     name,
                     transport=transport.value,
                     pod_cidr=cluster.status["podCidr"],
+                    block_prefix=blocks[0].prefixlen,
                     subnet_id=cluster.status["subnetId"],
-                    nodes=2,
+                    nodes=nodes if name == _TWIN else 2,
                 )
                 for name, transport in wanted.items()
             )
@@ -189,32 +202,36 @@ class Runner:
     async def same_address(self, left: Cluster, right: Cluster) -> Outcome:
         found = await self.same_address_pairs(left, right)
         if found is None:
-            return Outcome("a pod at the same address in each cluster", "no common address in 8 tries", ok=False)
+            return Outcome("a pod at the same address in each cluster", "no address that both could give", ok=False)
         return await asyncio.to_thread(same_address, *found)
 
     async def same_address_pairs(self, left: Cluster, right: Cluster) -> Pairs | None:
-        """Return (client, server) of each cluster and the address that both servers have; None if none is common."""
-        servers: list[dict[IPv4Address, str]] = [{}, {}]
+        """Return (client, server) of each cluster and the address that both servers have; None if none is common.
+
+        left: gets a pod at a time. right: is ours, and gets as many as it takes to come to the address.
+        """
+        common = next(
+            ((block, a, b) for block, a in _blocks(left) for other, b in _blocks(right) if block == other), None
+        )
+        if common is None:
+            return None
+        block, node, twin = common
+        held: set[IPv4Address] = set()
         for attempt in range(8):
-            for cluster, found in zip((left, right), servers, strict=True):
-                name = f"same-{attempt}"
-                found[(await start_pods(cluster, {name: cluster.node_names[1]}))[name]] = name
-            common = set(servers[0]) & set(servers[1])
-            if common:
-                return await self._pairs_at(left, right, min(common))
+            address = (await start_pods(left, {f"same-{attempt}": node}))[f"same-{attempt}"]
+            # The lowest free address goes first, so it is at most this far.
+            missing = max(1, int(address) - int(block.network_address) - len(held))
+            if address not in held:
+                names = {f"same-{attempt}-{number}": twin for number in range(missing)}
+                held |= set((await start_pods(right, names)).values())
+            if address in held:
+                return await self._pair_at(left, node, address), await self._pair_at(right, twin, address), address
         return None
 
-    async def _pairs_at(self, left: Cluster, right: Cluster, address: IPv4Address) -> Pairs:
-        pairs = []
-        for cluster in (left, right):
-            client = (await start_pods(cluster, {"same-client": cluster.node_names[0]}))["same-client"]
-            pairs.append(
-                (
-                    self._bed.pod(cluster.node_names[0], "same-client", client),
-                    self._bed.pod(cluster.node_names[1], "same", address),
-                )
-            )
-        return pairs[0], pairs[1], address
+    async def _pair_at(self, cluster: Cluster, node: str, address: IPv4Address) -> tuple[Machine, Machine]:
+        elsewhere = next(name for name in cluster.node_names if name != node)
+        client = (await start_pods(cluster, {"same-client": elsewhere}))["same-client"]
+        return self._bed.pod(elsewhere, "same-client", client), self._bed.pod(node, "same", address)
 
     # A block that changes its node
 
@@ -224,7 +241,7 @@ class Runner:
         block = next(node["podCidr"] for node in cluster.status["nodes"] if node["name"] == goes)
         await stop_pods(cluster)
         await asyncio.to_thread(self._access.scale_cluster, cluster.name, 1)
-        await asyncio.to_thread(self._access.scale_cluster, cluster.name, 2)
+        await asyncio.to_thread(self._access.scale_cluster, cluster.name, len(cluster.status["nodes"]))
         cluster = replace(cluster, status=(await self.open_cluster(cluster.status["key"])).status)
         heir = next((node["name"] for node in cluster.status["nodes"] if node["podCidr"] == block), None)
         if heir is None:
@@ -235,6 +252,29 @@ class Runner:
         )
         seen = await asyncio.to_thread(tcp_source, client, server)
         return Outcome.of(f"{block} on another node, {client.address}", f"{block} on another node, {seen}")
+
+
+def _blocks(cluster: Cluster) -> list[tuple[IPv4Network, str]]:
+    """Return the node blocks of a cluster's ready nodes, with whose each is."""
+    nodes = cluster.status["nodes"]
+    return sorted((IPv4Network(node["podCidr"]), node["name"]) for node in nodes if node["ready"] and node["podCidr"])
+
+
+def _position(block: IPv4Network, cluster: Cluster) -> int:
+    """Return how many blocks of the pod CIDR come before `block`."""
+    first = IPv4Network(cluster.status["podCidr"]).network_address
+    return (int(block.network_address) - int(first)) // block.num_addresses
+
+
+async def _outcome_of(extra: asyncio.Task[dict[str, Cluster]]) -> tuple[Slash24Error | None, dict[str, Cluster]]:
+    try:
+        return None, await extra
+    except Slash24Error as error:
+        return error, {}
+
+
+async def _raise(error: Slash24Error) -> Outcome:
+    raise error
 
 
 _TWIN, _THIRD, _FOURTH = _EXTRA_NAMES = ("slash24-test-twin", "slash24-test-third", "slash24-test-fourth")

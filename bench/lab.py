@@ -1,0 +1,77 @@
+"""How long a user waits: the installed command, timed from its start to its end."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+from bench import results
+from bench.results import Result, below
+from slash24.errors import Slash24Error
+
+_COMMAND = Path(sys.executable).parent / "slash24"
+_HELP, _UP, _CREATE, _DOWN = "slash24 --help", "lab up, 3 nodes to Ready", "aks create, 2 nodes to Ready", "lab down"
+#: Seconds; None where a figure is only told.
+GOALS = {_HELP: 0.15, _UP: 3.0, _CREATE: 3.0, _DOWN: None}
+
+
+class LabBenchError(Slash24Error):
+    """A command of the lab failed."""
+
+
+class _Home:
+    """A SLASH24_HOME of its own, and the commands in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._environment = {**os.environ, "SLASH24_HOME": str(folder)}
+
+    def time(self, *arguments: str) -> float:
+        """Return the seconds that a command took. Raises LabBenchError if it failed."""
+        started = time.monotonic()
+        done = subprocess.run(
+            [_COMMAND, *arguments], env=self._environment, capture_output=True, text=True, check=False
+        )
+        took_s = time.monotonic() - started
+        if done.returncode:
+            raise LabBenchError(f"slash24 {' '.join(arguments)} ended with {done.returncode}: {done.stderr.strip()}")
+        return took_s
+
+
+@contextmanager
+def _home() -> Iterator[_Home]:
+    with tempfile.TemporaryDirectory(prefix="slash24-bench-") as folder:
+        home = _Home(Path(folder))
+        try:
+            yield home
+        finally:
+            home.time("lab", "down")
+
+
+def measure(rounds: int) -> list[Result]:
+    """Time all commands once a round; return the medians."""
+    seconds: dict[str, list[float]] = {name: [] for name in GOALS}
+    for _ in range(rounds):
+        with _home() as home:
+            seconds[_HELP].append(home.time("--help"))
+            seconds[_UP].append(home.time("lab", "up", "--nodes", "3"))
+            group = ("-g", "bench")
+            home.time("group", "create", "-n", "bench", "-l", "northeurope")
+            seconds[_CREATE].append(home.time("aks", "create", "-n", "two", *group, "--node-count", "2"))
+            seconds[_DOWN].append(home.time("lab", "down"))
+    print(f"{rounds} rounds, each from nothing to nothing")
+    rows: list[tuple[str, ...]] = [("seconds", "median", "lowest", "highest")]
+    rows += [(name, *(f"{value:.2f}" for value in (median(v), min(v), max(v)))) for name, v in seconds.items()]
+    print(results.table(rows))
+    return [_result(name, values) for name, values in seconds.items()]
+
+
+def _result(name: str, values: list[float]) -> Result:
+    goal = GOALS[name]
+    if goal is None:
+        return Result(name, "seconds", None, round(median(values), 3), len(values), ok=True)
+    return below(name, "seconds", median(values), len(values), goal)

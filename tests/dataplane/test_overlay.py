@@ -55,7 +55,7 @@ def test_the_overlay_and_the_tables_of_a_node_are_golden(transport: Transport, g
     wanted = compile_dataplane(view(transport), "n0", UPLINK)
     golden.check(f"overlay-{transport}.sh", text(wanted.overlay))
     golden.check(f"tables-{transport}.nft", "".join(render(table) for table in wanted.tables))
-    golden.check(f"sysctls-{transport}.conf", "".join(f"{name} = {value}\n" for name, value in wanted.sysctls))
+    golden.check(f"sysctls-{transport}.conf", "".join(f"{one.name} = {one.value}\n" for one in wanted.sysctls))
     assert wanted.pod_mtu_bytes == (1450 if transport is Transport.ENCAPSULATED else 1500)
 
 

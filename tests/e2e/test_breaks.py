@@ -176,7 +176,7 @@ BREAKS = [
            lambda s: (s.vnet, _table("oifname up0 snat to 203.0.113.1", "postrouting", "nat", 90))),
     Broken("vm-to-pod", "the pods' block leaked into the network's routes",
            lambda s: (s.vnet, f"ip route add {_block(s.a1)} via {s.node_a.address} dev {_port(s, s.node_a)} onlink && "
-                      f"nft add element ip slash24-fabric owned '{{ {_port(s, s.node_a)} . {_block(s.a1)} }}'")),
+                      f"nft insert rule ip slash24-fabric ports ip saddr {_block(s.a1)} accept")),
     Broken("host-to-own-pod", "source of the pod's route changed",
            lambda s: (s.node_a.netns, _source(s.a1.address, _block(s.a1)[:-3]))),
     Broken("host-to-own-pod", "the node's packets to its pods dropped",
@@ -192,7 +192,7 @@ BREAKS = [
     Broken("forged-pod-address", "guard off", lambda s: (s.node_a.netns, _GUARD_OFF)),
     Broken("forged-node-address", "guard off", lambda s: (s.node_a.netns, _GUARD_OFF)),
     Broken("vxlan-from-pod", "guard off", lambda s: (s.node_a.netns, _GUARD_OFF)),
-    Broken("vxlan-from-vm", "guard off", lambda s: (s.node_b.netns, "nft flush chain ip slash24-guard input")),
+    Broken("vxlan-from-vm", "guard off", lambda s: (s.node_b.netns, "nft flush chain ip slash24-guard uplink")),
 ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from slash24.errors import UnsupportedError
-from slash24.kernel import abilities, mounts, netlink, netns, nft, process, sysctl
+from slash24.kernel import abilities, ethtool, mounts, netlink, netns, nft, process, sysctl
 
 pytestmark = pytest.mark.kernel
 
@@ -89,6 +89,16 @@ def test_a_vxlan_device_has_its_entries(spaces: tuple[int, int]) -> None:
         assert [(n.ip, n.mac, n.permanent) for n in link.neighbours(20)] == [(B, other, True)]
         link.send(netlink.delete_fdb(20, other, B), netlink.delete_neighbour(20, B))
         assert link.fdb(20) == []
+
+
+def test_a_link_joins_received_packets_or_not(spaces: tuple[int, int]) -> None:
+    with netlink.Netlink(spaces[0]) as link:
+        link.send(netlink.add_veth("up", "far"))
+    assert not ethtool.gro("up", spaces[0])  # a veth's default
+    ethtool.set_gro("up", True, spaces[0])
+    assert ethtool.gro("up", spaces[0])
+    with pytest.raises(ethtool.EthtoolError, match="GRO of link none"):
+        ethtool.gro("none", spaces[0])
 
 
 def test_an_nft_script_is_all_or_nothing(spaces: tuple[int, int]) -> None:

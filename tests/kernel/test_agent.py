@@ -284,6 +284,17 @@ def test_forged_sources_and_injected_tunnel_packets_are_dropped_and_counted(
     send_forged(vm, "10.224.0.9", one.address, port=4789, payload=inside)
     assert one.dropped()[names.TUNNEL_STRANGER] == 1
     assert two.dropped() == {}
+    # In fragments, of which only the first says the port.
+    with netns_files.inside(vm.fd), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.sendto(inside.ljust(4000, b"."), (one.address, 4789))
+    assert eventually(lambda: one.dropped()[names.TUNNEL_STRANGER] == 2)
+    # The link's name is enough, should somebody have put it into another group.
+    links = [link for link in one.netns.ip("link", "show") if link["group"] == str(names.POD_LINK_GROUP)]
+    assert len(links) == 3  # a, c and the probe
+    for link in links:
+        one.netns.run("ip", "link", "set", link["ifname"], "group", "default")
+    send_forged(a, two.address, b_ip)
+    assert one.dropped()[names.POD_FORGED_SOURCE] == 7
     # A node may send, but not in the name of this node's pods, nor for the outside, nor to use this node as a way.
     if bed.transport is Transport.ENCAPSULATED:
         for packet in (vxlan(7, a_ip, c_ip), vxlan(7, "8.8.8.8", a_ip), vxlan(7, b_ip, "10.224.0.9")):

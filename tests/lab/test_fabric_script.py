@@ -19,7 +19,7 @@ def test_the_filter_of_a_virtual_network(golden: Any) -> None:
 
 
 def test_a_network_without_ports_has_a_filter_too() -> None:
-    assert "add element" in compile_filter(VNET, [])  # its own prefixes
+    assert "ip daddr 10.10.0.0/16 notrack" in compile_filter(VNET, [])
     assert "snat to ip saddr map @outbound" in compile_filter(VNET, [])
 
 
@@ -29,7 +29,10 @@ def test_public_addresses_and_macs_follow_from_numbers() -> None:
     assert nic_mac(IPv4Address("10.10.0.4")) == "02:00:0a:0a:00:04"
 
 
-def test_a_block_inside_the_networks_own_space_is_no_conflict() -> None:
-    wide = VNet("/v", (IPv4Network("10.0.0.0/8"),), VNET.subnets)
-    port = Port(1, IPv4Address("10.10.0.4"), GATEWAY, 1, (IPv4Network("10.244.1.0/24"),), routed=True)
-    assert "local { 10.0.0.0/8 }" in compile_filter(wide, [port])
+def test_blocks_that_lie_in_each_other_are_no_conflict() -> None:
+    wide, narrow = IPv4Network("10.244.0.0/20"), IPv4Network("10.244.1.0/24")
+    ports = [
+        Port(1, IPv4Address("10.10.0.4"), GATEWAY, 1, (wide,), routed=True),
+        Port(2, IPv4Address("10.10.0.5"), GATEWAY, 2, (narrow,), routed=True),
+    ]
+    assert "routed { 10.244.0.0/20 }" in compile_filter(VNET, ports)

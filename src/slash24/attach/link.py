@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, ip_network
 
 from slash24.core.addresses import IPAddress
-from slash24.dataplane.names import POD_LINK_PREFIX
+from slash24.dataplane.names import POD_LINK_GROUP, POD_LINK_PREFIX
 from slash24.errors import Slash24Error
 from slash24.kernel.netlink import (
     Netlink,
@@ -76,7 +76,12 @@ def create_link(
     mac = pod_mac(address)
 
     def make(number: int) -> None:
-        node.send(add_veth(name, ifname, peer_netns=netns, index=number, mtu=mtu_bytes, mac=HOST_MAC, peer_mac=mac))
+        node.send(
+            add_veth(
+                name, ifname, peer_netns=netns, index=number, mtu=mtu_bytes, mac=HOST_MAC, peer_mac=mac,
+                group=POD_LINK_GROUP,
+            )
+        )  # fmt: skip
 
     try:
         make(index)

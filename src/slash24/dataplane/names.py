@@ -6,13 +6,14 @@ TUNNEL = "s24vx"
 POD_LINK_PREFIX = "s24p"
 #: The same as nft writes it in a rule.
 POD_LINKS = f'"{POD_LINK_PREFIX}*"'
+#: The groups that these links are in: nft compares a number faster than a name.
+POD_LINK_GROUP, TUNNEL_GROUP = 2401, 2402
 VXLAN_PORT = 4789
 #: Outer Ethernet is not part of the packet; outer IPv4 20, UDP 8, VXLAN 8, inner Ethernet 14.
 VXLAN_OVERHEAD_BYTES = 50
 
 MASQUERADE_TABLE = "slash24-masq"
 GUARD_TABLE = "slash24-guard"
-NOTRACK_TABLE = "slash24-notrack"
 
 #: Counters of the guard table, one for each reason to drop.
 POD_FORGED_SOURCE = "pod-forged-source"

@@ -22,7 +22,7 @@ class Set:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A base chain: `hook` is nft's `type ... hook ... priority ...`; `rules` are in order."""
+    """A chain: `hook` is nft's `type ... hook ... priority ...`, "" if only other chains lead here."""
 
     name: str
     hook: str
@@ -55,7 +55,9 @@ def render(table: Table, counted: Mapping[str, tuple[int, int]] | None = None) -
         lines.append(f"add set ip {table.name} {group.name} {{ type ipv4_addr ;{flags} }}")
         lines.extend(_elements("add", table, group.name, group.elements))
     for chain in table.chains:
-        lines.append(f"add chain ip {table.name} {chain.name} {{ {chain.hook} ; policy accept ; }}")
+        hook = f" {{ {chain.hook} ; policy accept ; }}" if chain.hook else ""
+        lines.append(f"add chain ip {table.name} {chain.name}{hook}")
+    for chain in table.chains:
         lines.extend(f"add rule ip {table.name} {chain.name} {rule}" for rule in chain.rules)
     return "\n".join(lines) + "\n"
 

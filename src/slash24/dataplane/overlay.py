@@ -7,7 +7,7 @@ from slash24.core.cluster import Node, View, without_conflicts
 from slash24.core.snat import overlay_masquerade
 from slash24.core.topology import Transport
 from slash24.dataplane import names
-from slash24.dataplane.guard import compile_guard, compile_notrack
+from slash24.dataplane.guard import compile_guard
 from slash24.dataplane.masquerade import compile_masquerade
 from slash24.dataplane.nft import Table
 
@@ -67,12 +67,21 @@ class Overlay:
 
 
 @dataclass(frozen=True, slots=True)
+class Sysctl:
+    """A setting of the kernel; a value out of `accepted` is left as it is."""
+
+    name: str
+    value: str
+    accepted: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Dataplane:
     """The state that a node's kernel should have, but for the links of its pods."""
 
     overlay: Overlay
     tables: tuple[Table, ...]
-    sysctls: tuple[tuple[str, str], ...]
+    sysctls: tuple[Sysctl, ...]
     pod_mtu_bytes: int
 
 
@@ -128,23 +137,24 @@ def _remote_routes(node: Node, via: IPAddress, src: IPAddress) -> set[Route]:
     return {Route(block, via, src) for block in node.blocks if block.version == via.version}
 
 
-def compile_sysctls(uplink: Uplink, transport: Transport) -> tuple[tuple[str, str], ...]:
-    """Return the settings that forwarding needs, (name, value).
+def compile_sysctls(uplink: Uplink, transport: Transport) -> tuple[Sysctl, ...]:
+    """Return the settings that forwarding needs.
 
-    rp_filter: the guard table checks the sources of pods; on the uplink loose (2), for nodes with several; the larger
-    of `all` and the link's own holds, so `all` is 0 (F27).
+    rp_filter: the guard table checks the sources of pods; on the uplink not strict (1), for nodes with several; the
+    larger of `all` and the link's own holds, so `all` is 0.
     ip_forward_use_pmtu: without it a forwarded packet ignores what path MTU discovery learned for the outer one.
     """
-    wanted = {
-        "net.ipv4.ip_forward": "1",
-        "net.ipv4.ip_forward_use_pmtu": "1",
-        "net.ipv4.conf.all.rp_filter": "0",
-    }
+    wanted = [
+        Sysctl("net.ipv4.ip_forward", "1"),
+        Sysctl("net.ipv4.ip_forward_use_pmtu", "1"),
+        Sysctl("net.ipv4.conf.all.rp_filter", "0"),
+    ]
     if "." not in uplink.name:
-        wanted[f"net.ipv4.conf.{uplink.name}.rp_filter"] = "2"
+        # Loose costs each packet a look at the routes: it stays off where the system has it off.
+        wanted.append(Sysctl(f"net.ipv4.conf.{uplink.name}.rp_filter", "2", frozenset({"0"})))
     if transport is Transport.ENCAPSULATED:
-        wanted[f"net.ipv4.conf.{names.TUNNEL}.rp_filter"] = "0"
-    return tuple(wanted.items())
+        wanted.append(Sysctl(f"net.ipv4.conf.{names.TUNNEL}.rp_filter", "0"))
+    return tuple(wanted)
 
 
 def compile_dataplane(view: View, me: str, uplink: Uplink) -> Dataplane:
@@ -154,13 +164,11 @@ def compile_dataplane(view: View, me: str, uplink: Uplink) -> Dataplane:
     node = view.node(me)
     blocks = node.blocks if node else ()
     transport = view.settings.transport
-    tables = [
+    tables = (
         compile_masquerade(overlay_masquerade(view.settings.pod_cidr), blocks),
         compile_guard(view, me, uplink.name),
-    ]
-    if transport is Transport.ENCAPSULATED:
-        tables.append(compile_notrack(uplink.name))
-    return Dataplane(overlay, tuple(tables), compile_sysctls(uplink, transport), pod_mtu(uplink.mtu_bytes, transport))
+    )
+    return Dataplane(overlay, tables, compile_sysctls(uplink, transport), pod_mtu(uplink.mtu_bytes, transport))
 
 
 @dataclass(frozen=True, slots=True)

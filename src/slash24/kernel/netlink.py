@@ -157,6 +157,7 @@ def add_veth(
     mtu: int = 1500,
     mac: str | None = None,
     peer_mac: str | None = None,
+    group: int = 0,
 ) -> Request:
     """Create a veth pair, the peer born inside the namespace of the descriptor `peer_netns`. Both ends are down."""
     # Born there, not moved: moving a link between namespaces waits 16 to 108 ms for RCU.
@@ -164,7 +165,7 @@ def add_veth(
     far = _ifinfo(peer_index) + _attr(3, _name(peer)) + _attr(4, _u32(mtu)) + one_queue
     far += _attr(1, _mac(peer_mac)) if peer_mac else b""
     far += _attr(28, _u32(peer_netns)) if peer_netns is not None else b""
-    near = _ifinfo(index) + _attr(3, _name(name)) + _attr(4, _u32(mtu)) + one_queue
+    near = _ifinfo(index) + _attr(3, _name(name)) + _attr(4, _u32(mtu)) + _attr(27, _u32(group)) + one_queue
     near += _attr(1, _mac(mac)) if mac else b""
     near += _nest(18, _attr(1, b"veth\0"), _nest(2, _attr(1, far)))
     return Request(_NEWLINK, _CREATE | _EXCL, near, f"link {name}")
@@ -182,13 +183,14 @@ def add_vxlan(
     port: int = 4789,
     df: bool = True,
     gbp: bool = True,
+    group: int = 0,
 ) -> Request:
     """Create a VXLAN device without learning, on top of the device with index `device`."""
     data = _attr(1, _u32(vni)) + _attr(3, _u32(device)) + _attr(4, local.packed) + _attr(7, b"\0")
     data += _attr(15, struct.pack(">H", port)) + _attr(29, b"\1" if df else b"\0") + (_attr(23, b"") if gbp else b"")
     # The MAC goes into the creating message: set later, systemd's MACAddressPolicy may have replaced it (flannel#1155).
     body = _ifinfo(index) + _attr(3, _name(name)) + _attr(4, _u32(mtu)) + _attr(1, _mac(mac))
-    body += _nest(18, _attr(1, b"vxlan\0"), _nest(2, data))
+    body += _attr(27, _u32(group)) + _nest(18, _attr(1, b"vxlan\0"), _nest(2, data))
     return Request(_NEWLINK, _CREATE | _EXCL, body, f"VXLAN link {name}")
 
 

@@ -61,13 +61,17 @@ class Port:
 def compile_filter(vnet: VNet, ports: Iterable[Port]) -> str:
     """Return the nft script of a virtual network: who may send what by which port, and translation to the internet."""
     ports = sorted(ports)
-    owned = [f'"{p.device}" . {source}' for p in ports for source in (p.address, *p.blocks)]
+    nics = [f'"{p.device}" . {p.address}' for p in ports]
+    blocks = [f'"{p.device}" . {block}' for p in ports for block in p.blocks]
     domains = [f'"{p.device}" : {_DOMAIN_TABLE + p.cluster}' for p in ports if p.routed]
     outbound = [f"{p.address} : {public_address(p.cluster)}" for p in ports]
-    networks = [n for n in (*vnet.prefixes, *(b for p in ports for b in p.blocks)) if isinstance(n, IPv4Network)]
-    inside = [str(network) for network in collapse_addresses(networks)]  # a block may lie in the network's own space
+    prefixes = [n for n in vnet.prefixes if isinstance(n, IPv4Network)]
+    routed = [str(network) for network in collapse_addresses(b for p in ports for b in p.blocks)]
     skeleton = f"""table ip {_TABLE} {{
-  set owned {{
+  set nics {{
+    typeof iifname . ip saddr
+  }}
+  set blocks {{
     typeof iifname . ip saddr
     flags interval
   }}
@@ -77,7 +81,7 @@ def compile_filter(vnet: VNet, ports: Iterable[Port]) -> str:
   map outbound {{
     typeof ip saddr : ip daddr
   }}
-  set local {{
+  set routed {{
     type ipv4_addr
     flags interval
   }}
@@ -99,17 +103,21 @@ def compile_filter(vnet: VNet, ports: Iterable[Port]) -> str:
 flush table ip {_TABLE}
 """
     # Sets are emptied and filled in one transaction; the table itself stays, and with it what its counters have seen.
-    filled = {"set owned": owned, "map domains": domains, "map outbound": outbound, "set local": inside}
+    filled = {
+        "set nics": nics, "set blocks": blocks, "map domains": domains, "map outbound": outbound, "set routed": routed,
+    }  # fmt: skip
     contents = [f"flush {name.replace(' ', f' ip {_TABLE} ')}" for name in filled]
     for name, values in filled.items():
         target = name.split()[1]
         contents += [f"add element ip {_TABLE} {target} {{ {', '.join(values)} }}"] if values else []
+    # Every packet of the lab passes here: a hash before intervals, no look into what is empty.
     rules = (
-        f'ports iifname "{_UPLINK}" accept',
         'ports iifname != "p*" accept',
-        "ports iifname . ip saddr != @owned update @strangers { iifname . ip saddr } counter name spoofed drop",
-        "ports meta mark set iifname map @domains",
-        "ports ip daddr @local notrack",
+        f"ports iifname . ip saddr != @nics {'iifname . ip saddr != @blocks ' if blocks else ''}"
+        "update @strangers { iifname . ip saddr } counter name spoofed drop",
+        *(["ports meta mark set iifname map @domains"] if domains else []),
+        *(f"ports ip daddr {prefix} notrack accept" for prefix in prefixes),
+        *(["ports ip daddr @routed notrack"] if routed else []),
         f'outbound oifname "{_UPLINK}" snat to ip saddr map @outbound',
     )
     return skeleton + "\n".join([*contents, *(f"add rule ip {_TABLE} {rule}" for rule in rules)]) + "\n"

@@ -1,7 +1,8 @@
 """Packets from a pod to a pod of another node, against a flannel-style network and against node to node.
 
-Every way has a fabric of its own, all built alike, in the same run. In a round each way is measured once, in a random
-order, with client, server and so all of the kernel's work on one CPU: a rate is then the length of the packet's path.
+Every way has a fabric of its own, all built alike, in the same run, and anew every few rounds: where the kernel's objects
+happen to lie in memory makes a difference of some percent. In a round each way is measured once, in a random order, with
+client, server and so all of the kernel's work on one CPU: a rate is then the length of the packet's path.
 """
 
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ from slash24.core.topology import Transport
 RAW, FLANNEL, ENCAPSULATED, ROUTED = "node to node", "flannel-style", "encapsulated", "routed"
 #: Pods of different nodes, against the flannel-style network: the goal of each load.
 GOAL = 1.1
+_ROUNDS_A_GROUND = 3
 
 
 def ways(where: Ground) -> list[Way]:
@@ -34,17 +36,19 @@ def ways(where: Ground) -> list[Way]:
 def measure(rounds: int, seconds: float) -> list[Result]:
     """Measure all loads by all ways; print the rates, return the ratios."""
     program, cpu = compile_nb(), one_cpu()
-    measured: dict[str, dict[str, list[float]]] = {}
-    with ground() as where, ExitStack() as servers:
-        by_name = {way.name: way for way in ways(where)}
-        for way in by_name.values():
-            servers.enter_context(serving(program, way, cpu))
-        for load in LOADS:
+    measured: dict[str, dict[str, list[float]]] = {load.name: {} for load in LOADS}
+    for done in range(0, rounds, _ROUNDS_A_GROUND):
+        with ground() as where, ExitStack() as servers:
+            by_name = {way.name: way for way in ways(where)}
+            for way in by_name.values():
+                servers.enter_context(serving(program, way, cpu))
+            for load in LOADS:
 
-            def once(name: str, load: Load = load) -> float:
-                return run(program, by_name[name], load, cpu, seconds).rate
+                def once(name: str, load: Load = load, by_name: dict[str, Way] = by_name) -> float:
+                    return run(program, by_name[name], load, cpu, seconds).rate
 
-            measured[load.name] = alternate(list(by_name), rounds, once)
+                for name, values in alternate(list(by_name), min(_ROUNDS_A_GROUND, rounds - done), once).items():
+                    measured[load.name].setdefault(name, []).extend(values)
     print(f"{rounds} alternating rounds of {seconds:g} s, client and server on CPU {cpu}")
     print(results.rates({load.name: load.unit for load in LOADS}, measured))
     return judge(measured)

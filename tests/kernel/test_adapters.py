@@ -111,6 +111,13 @@ def test_an_nft_script_is_all_or_nothing(spaces: tuple[int, int]) -> None:
     assert nft.counters("nosuch", spaces[0]) == {}
 
 
+def test_tables_are_listed_whole_or_not_at_all(spaces: tuple[int, int]) -> None:
+    nft.apply_script("add table ip a\nadd table ip b\nadd chain ip b c\n", spaces[0])
+    listing = nft.list_tables(["a", "b"], spaces[0])
+    assert "table ip a" in listing and "chain c" in listing
+    assert nft.list_tables(["a", "nosuch"], spaces[0]) == ""
+
+
 def test_a_sysctl_is_set_in_its_own_namespace_only(spaces: tuple[int, int]) -> None:
     before = sysctl.read("net.ipv4.ip_forward")
     sysctl.write("net.ipv4.ip_forward", 1, spaces[0])

@@ -358,6 +358,22 @@ def test_what_is_changed_behind_the_agents_back_is_mended(bed: Bed) -> None:
         assert eventually(lambda: a.pings(b_ip), for_s=4), (damage, one.log)
 
 
+def test_a_table_that_somebody_removes_or_changes_is_back_at_once(bed: Bed) -> None:
+    bed.configure(Transport.ENCAPSULATED)
+    node = bed.node("n1", 4, "192.168.0.0/24")
+    assert eventually(node.ready), node.log
+    a, _ = node.pod("a")
+    for damage in ("delete table ip slash24-guard", "flush chain ip slash24-guard pods", "flush ruleset"):
+        node.netns.nft(damage + "\n")
+        assert eventually(lambda: "fib saddr" in node.netns.run("nft", "list", "ruleset"), for_s=4), (damage, node.log)
+        before = node.dropped().get(names.POD_FORGED_SOURCE, 0)
+        send_forged(a, "10.224.0.9", "10.224.0.4")
+        assert node.dropped()[names.POD_FORGED_SOURCE] == before + 1
+    assert "masquerade" in node.netns.run("nft", "list", "ruleset"), node.log
+    time.sleep(0.3)
+    assert node.log.count("table slash24-guard") <= 4, node.log  # our own changes are no reason to change anything
+
+
 def test_pods_come_and_go_with_the_agent_dead(bed: Bed) -> None:
     bed.configure(Transport.ENCAPSULATED)
     node = bed.node("n1", 4, "192.168.0.0/24")

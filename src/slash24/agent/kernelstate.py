@@ -153,6 +153,7 @@ class KernelState:
         self._netlink = Netlink(netns)
         self._tables: dict[str, Table] = {}
         self._listing = ""
+        self.transactions = 0  # of nft, so far
 
     def close(self) -> None:
         self._netlink.close()
@@ -203,6 +204,7 @@ class KernelState:
         if not script:
             return []
         nft.apply_script(script, self._netns)
+        self.transactions += 1
         self._tables = {table.name: table for table in wanted}
         self._listing = nft.list_tables(list(self._tables), self._netns)
         return [f"table {name}" for name, text in scripts.items() if text]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_interface
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,12 @@ from slash24.core.addresses import IPAddress
 from slash24.core.cluster import Conflict, Node, View, conflicts
 from slash24.core.ipam import tunnel_address
 from slash24.dataplane import names
+from slash24.dataplane.names import TABLES
 from slash24.dataplane.overlay import Uplink, compile_dataplane
 from slash24.errors import Slash24Error
 from slash24.kernel import netns as netns_files
 from slash24.kernel import nft
-from slash24.kernel.monitor import IPV4_ADDRESSES, IPV4_ROUTES, IPV4_SETTINGS, LINKS, NEIGHBOURS, Monitor
+from slash24.kernel.monitor import IPV4_ADDRESSES, IPV4_ROUTES, IPV4_SETTINGS, LINKS, NEIGHBOURS, Monitor, TableMonitor
 from slash24.kernel.netlink import ROUTE_PROTOCOL, Netlink
 from slash24.kube import decode, encode
 from slash24.kube.client import ApiError, KubeClient, Mirror
@@ -106,8 +108,9 @@ class Agent:
         self._kernel_changed = asyncio.Event()
         self._node_changed = asyncio.Event()
         self._probe_now = asyncio.Event()
-        self._monitor: Monitor | None = None
-        self._applying = False  # what the kernel tells meanwhile is our own doing
+        self._monitors: tuple[Monitor, ...] = ()
+        self._applying = False  # what the kernel tells meanwhile may be our own doing
+        self._heard, self._transactions = False, 0  # meanwhile
         self._uplink: Uplink | None = None
         self._probe: IPAddress | None = None
         self._verdict: Verdict | None = None
@@ -123,10 +126,12 @@ class Agent:
             remove_network_list(self.config.conf_dir)
         install_plugin(self.config.bin_dir, self.config.socket, self.config.store)
         await self._plugin.start()
-        with Monitor(LINKS | NEIGHBOURS | IPV4_ADDRESSES | IPV4_ROUTES | IPV4_SETTINGS) as monitor:
-            self._monitor = monitor
+        groups = LINKS | NEIGHBOURS | IPV4_ADDRESSES | IPV4_ROUTES | IPV4_SETTINGS
+        with Monitor(groups) as monitor, TableMonitor() as tables:
+            self._monitors = (monitor, tables)
             loop = asyncio.get_running_loop()
-            loop.add_reader(monitor, self._hear_kernel)
+            for listener in self._monitors:
+                loop.add_reader(listener, self._hear_kernel)
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._nodes.run())
@@ -139,7 +144,8 @@ class Agent:
                     tasks.create_task(keep_synced("node object", self._report, self._node_changed))
                     tasks.create_task(self._keep_proving())
             finally:
-                loop.remove_reader(monitor)
+                for listener in self._monitors:
+                    loop.remove_reader(listener)
 
     async def close(self) -> None:
         await self._plugin.close()
@@ -156,23 +162,32 @@ class Agent:
         self._probe_now.set()
 
     def _hear_kernel(self) -> None:
-        if self._monitor is None:
-            return
         tunnel = {link.index for link in self._netlink.links(names.TUNNEL)}
         uplink = {link.index for link in self._netlink.links(self._uplink.name)} if self._uplink else set()
-        for change in self._monitor.changes():
+        for change in chain.from_iterable(monitor.changes() for monitor in self._monitors):
             # Pods come and go all the time, and are none of the overlay's business.
-            added = (change.what == "neighbour" and change.device in tunnel) or (
+            if change.what == "transaction":
+                self._transactions += 1
+            elif change.what == "nft":
+                if change.table in TABLES and not self._applying:
+                    self._look_thoroughly()
+            elif (change.what == "neighbour" and change.device in tunnel) or (
                 change.what == "route" and change.prefix < 32
-            )
-            if (
-                (added and not self._applying)
-                or change.what in ("lost", "settings", "link deleted")
+            ):
+                self._heard = True
+                if not self._applying:
+                    self._kernel_changed.set()
+            elif (
+                change.what in ("lost", "settings", "link deleted")
                 or (change.what in ("link", "address deleted", "address") and change.device in tunnel | uplink)
                 or (change.what == "neighbour deleted" and change.device in tunnel)
                 or (change.what == "route deleted" and change.protocol == ROUTE_PROTOCOL and change.prefix < 32)
             ):
                 self._kernel_changed.set()
+
+    def _look_thoroughly(self) -> None:
+        self._next_thorough = 0.0
+        self._kernel_changed.set()
 
     # The kernel's state
 
@@ -202,12 +217,18 @@ class Agent:
         wanted = compile_dataplane(view, me.name, uplink)
         # In a thread: with thousands of nodes it takes a while, and ADDs shall not wait.
         started = loop.time()
-        self._applying = True
+        self._applying, self._heard, self._transactions = True, False, 0
+        ours = self._kernel.transactions
         try:
             done = await asyncio.to_thread(self._kernel.sync, wanted, uplink, thorough=thorough)
             self._hear_kernel()
         finally:
             self._applying = False
+        # Somebody else may have been at it in the same moment: a second look, which ends this if nothing was to do.
+        if self._heard:
+            self._kernel_changed.set()
+        if self._transactions > self._kernel.transactions - ours:
+            self._look_thoroughly()
         if done:
             log.info("%s in %.0f ms", "; ".join(done), (loop.time() - started) * 1000)
         self._leases.configure(_node_settings(view, me, wanted.pod_mtu_bytes))

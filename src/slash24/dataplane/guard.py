@@ -24,6 +24,7 @@ def compile_guard(view: View, me: str, uplink: str) -> Table:
         # whole datagram.
         Chain("prerouting", "type filter hook prerouting priority -310", _dispatch(uplink)),
         Chain("pods", "", _pods()),
+        Chain("pods-to-tunnel", "", _pods_to_tunnel()),
         Chain("tunnel", "", _tunnel(view.settings.pod_cidr, own)),
         Chain("uplink", "", _uplink(own, encapsulated=encapsulated)),
     ]
@@ -50,9 +51,15 @@ def _pods() -> tuple[str, ...]:
         # One rule for every pod: the way back to the source must be the link that the packet came by. Each pod's route
         # goes to its own link, and the own block is unreachable besides, so no other source passes.
         f"fib saddr . iif oif missing {_drop(names.POD_FORGED_SOURCE)}",
+        f"{_TO_TUNNEL} goto pods-to-tunnel",
+    )
+
+
+def _pods_to_tunnel() -> tuple[str, ...]:
+    return (
         # Masqueraded, it would come to the other node with this node's address, which that node trusts.
-        f"{_TO_TUNNEL} ip daddr @nodes {_drop(names.POD_TO_TUNNEL)}",
-        f"{_TO_TUNNEL} fib daddr type local {_drop(names.POD_TO_TUNNEL)}",
+        f"ip daddr @nodes {_drop(names.POD_TO_TUNNEL)}",
+        f"fib daddr type local {_drop(names.POD_TO_TUNNEL)}",
     )
 
 

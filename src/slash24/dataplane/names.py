@@ -14,6 +14,7 @@ VXLAN_OVERHEAD_BYTES = 50
 
 MASQUERADE_TABLE = "slash24-masq"
 GUARD_TABLE = "slash24-guard"
+TABLES = (MASQUERADE_TABLE, GUARD_TABLE)
 
 #: Counters of the guard table, one for each reason to drop.
 POD_FORGED_SOURCE = "pod-forged-source"

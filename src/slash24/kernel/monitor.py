@@ -1,4 +1,4 @@
-"""What changed in the kernel's network state, as it happens."""
+"""What changed in the kernel's network state, as it happens: links, addresses, routes, neighbours, nft tables."""
 
 import errno
 import socket
@@ -17,6 +17,12 @@ IPV4_ADDRESSES = 0x10
 IPV4_ROUTES = 0x40
 IPV4_SETTINGS = 1 << 23  # RTNLGRP_IPV4_NETCONF: forwarding, rp_filter
 
+# linux/netfilter/nfnetlink.h and nf_tables.h
+_NETLINK_NETFILTER, _NFNLGRP_NFTABLES, _NFNL_SUBSYS_NFTABLES = 12, 7, 10
+_NEWGEN = (_NFNL_SUBSYS_NFTABLES << 8) | 15  # NFT_MSG_NEWGEN: the end of a transaction
+_SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
+_TABLE_NAME = 1  # NFTA_TABLE_NAME, and NFTA_*_TABLE of chains, rules, sets and their elements
+
 _SO_RCVBUFFORCE = 33
 _NAMES = {
     16: "link", 17: "link deleted", 20: "address", 21: "address deleted", 24: "route", 25: "route deleted",
@@ -26,26 +32,34 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change. `device` is the link's index (0: unknown or of no link); "lost" means that changes were missed."""
+    """One change. `device` is the link's index (0: unknown or of no link); "lost" means that changes were missed.
+
+    `table`: of the change "nft", the name of the table.
+    """
 
     what: str
     device: int = 0
     prefix: int = 0
     protocol: int = 0
+    table: str = ""
 
 
 class Monitor:
     """Listens to the changes of `groups` in the namespace of the descriptor `netns` (None: in the caller's)."""
 
     def __init__(self, groups: int, netns: int | None = None) -> None:
-        with inside(netns):
-            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
-        try:
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 4 << 20)
-        except PermissionError:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self._socket.setblocking(False)
+        self._socket = self._listen(0, netns)
         self._socket.bind((0, groups))
+
+    def _listen(self, protocol: int, netns: int | None) -> socket.socket:
+        with inside(netns):
+            listener = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 4 << 20)
+        except PermissionError:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        listener.setblocking(False)
+        return listener
 
     def __enter__(self) -> Self:
         return self
@@ -71,7 +85,32 @@ class Monitor:
                     raise
                 yield Change("lost")
                 continue
-            yield from _decode(packet)
+            yield from self._decode(packet)
+
+    def _decode(self, packet: bytes) -> Iterator[Change]:
+        return _decode(packet)
+
+
+class TableMonitor(Monitor):
+    """Listens to the changes of nft tables: "nft" with the table's name, "transaction" at the end of each."""
+
+    def __init__(self, netns: int | None = None) -> None:
+        self._socket = self._listen(_NETLINK_NETFILTER, netns)
+        self._socket.bind((0, 0))
+        self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _NFNLGRP_NFTABLES)
+
+    def _decode(self, packet: bytes) -> Iterator[Change]:
+        offset = 0
+        while offset + 20 <= len(packet):
+            length, kind = struct.unpack_from("=IH", packet, offset)
+            if kind == _NEWGEN:
+                yield Change("transaction")
+            elif kind >> 8 == _NFNL_SUBSYS_NFTABLES and length >= 24:
+                size, attribute = struct.unpack_from("=HH", packet, offset + 20)
+                if attribute == _TABLE_NAME:
+                    name = packet[offset + 24 : offset + 20 + size].rstrip(b"\0")
+                    yield Change("nft", table=name.decode(errors="replace"))
+            offset += (length + 3) & ~3
 
 
 def _decode(packet: bytes) -> Iterator[Change]:

@@ -54,9 +54,9 @@ def counters(table: str, netns: int | None = None, family: str = "ip") -> dict[s
 
 def list_tables(names: Iterable[str], netns: int | None = None, family: str = "ip") -> str:
     """Return nft's own text of these tables without counts; "" if one of them is missing."""
-    script = "".join(f"list table {family} {name}\n" for name in names)
     try:
-        return _run(["--stateless", "-f", "-"], script, netns)
+        # One call each: nft 1.0.6 finds only the last of several tables that one script lists.
+        return "".join(_run(["--stateless", "list", "table", family, name], "", netns) for name in names)
     except NftError as error:
         if "No such file" in str(error):
             return ""

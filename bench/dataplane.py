@@ -1,8 +1,8 @@
 """Packets from a pod to a pod of another node, against a flannel-style network and against node to node.
 
-Every way has a fabric of its own, all built alike, in the same run, and anew every few rounds: where the kernel's objects
-happen to lie in memory makes a difference of some percent. In a round each way is measured once, in a random order, with
-client, server and so all of the kernel's work on one CPU: a rate is then the length of the packet's path.
+Every way has a fabric of its own, all built alike, in the same run, and anew every few rounds: where the kernel's
+objects happen to lie in memory makes a difference of some percent. In a round each way is measured once, in a random
+order, with client, server and so all of the kernel's work on one CPU: a rate is then the length of the packet's path.
 """
 
 from contextlib import ExitStack

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from slash24.cli.kubeconfig import without_clusters
 from slash24.core.topology import Transport
 from tests.azure.fake import FakeProvisioner
 from tests.cli.conftest import Run
@@ -268,6 +269,28 @@ def test_credentials_go_beside_what_is_there(run: Run, home: Path, tmp_path: Pat
     clash = run("aks", "get-credentials", "-g", "rg", "-n", "c1", "--file", str(file))
     assert (clash.code, "A different object named clusterUser_c1 already exists in users" in clash.err) == (1, True)
     assert run("aks", "get-credentials", "-g", "rg", "-n", "c1", "--file", str(file), "--overwrite-existing").code == 0
+
+
+def test_a_deleted_cluster_leaves_the_kubeconfig_and_others_stay() -> None:
+    def entries(name: str, url: str) -> dict[str, list[dict[str, object]]]:
+        return {
+            "clusters": [{"name": name, "cluster": {"server": url}}],
+            "users": [{"name": f"user-{name}", "user": {}}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": f"user-{name}"}}],
+        }
+
+    lab = "https://127.0.0.1:1/clusters/"
+    parts = [
+        entries("gone", lab + "rg.gone"),
+        entries("kept", lab + "rg.kept"),
+        entries("work", "https://work.example"),
+    ]
+    config = {key: [one for part in parts for one in part[key]] for key in ("clusters", "users", "contexts")}
+    left = without_clusters(config | {"current-context": "gone"}, lab, {"rg.kept"})
+    for key in ("clusters", "users", "contexts"):
+        assert left[key] == config[key][1:]
+    assert left["current-context"] == "kept"
+    assert without_clusters(config, lab, {"rg.kept", "rg.gone"}) == config
 
 
 @pytest.mark.usefixtures("network")

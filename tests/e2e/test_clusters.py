@@ -82,6 +82,7 @@ def test_the_articles_own_line_makes_its_cluster(lab: LabUnderTest, subnet: str)
 def test_pools_grow_shrink_come_and_go(lab: LabUnderTest, subnet: str) -> None:
     where = ("-g", "rg-aks-cni")
     lab.run("aks", "create", "-n", "pools", *where, "--node-count", "1", "--vnet-subnet-id", subnet)
+    _credentials(lab, "pools")
     lab.run("aks", "scale", "-n", "pools", *where, "--node-count", "2")
     assert len(_cluster(lab, "pools")["nodes"]) == 2
     lab.run("aks", "nodepool", "add", "--cluster-name", "pools", "-n", "extra", *where, "--node-count", "1")
@@ -95,6 +96,7 @@ def test_pools_grow_shrink_come_and_go(lab: LabUnderTest, subnet: str) -> None:
     assert left["ready"] and left["name"].endswith("000000")
     lab.run("aks", "delete", "-n", "pools", *where, "--yes")
     assert "pools" not in [cluster["name"] for cluster in lab.status()["clusters"]]
+    assert "pools" not in lab.paths.kubeconfig.read_text()
     assert not list(lab.paths.namespaces.glob("aks-extra-*"))
 
 

@@ -71,6 +71,8 @@ def delete(ui: Ui, resource_group: str, name: str, yes: bool, no_wait: bool, dry
     ui.session().get(path)  # az says when there is nothing to delete; the service doesn't
     ui.confirm(yes)
     ui.change("DELETE", path, no_wait=no_wait)
+    if not no_wait:
+        ui.forget_deleted_clusters()
 
 
 @aks.command(examples=["slash24 aks scale -n c1 -g rg --node-count 5"])

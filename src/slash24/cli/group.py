@@ -85,6 +85,8 @@ def delete(ui: Ui, name: str, yes: bool, no_wait: bool, dry_run: bool) -> None:
         return
     ui.confirm(yes)
     ui.change("DELETE", path, no_wait=no_wait)
+    if not no_wait:
+        ui.forget_deleted_clusters()
 
 
 def group_location(ui: Ui, name: str) -> str:

@@ -19,7 +19,7 @@ def default_file(lab: str) -> Path:
     Never ~/.kube/config unasked: a lab comes and goes, that file stays.
     """
     chosen = os.environ.get("KUBECONFIG", "").split(os.pathsep)[0]
-    return Path(chosen) if chosen else LabPaths(home(), lab).root / "kubeconfig"
+    return Path(chosen) if chosen else LabPaths(home(), lab).kubeconfig
 
 
 def renamed(text: str, context: str) -> str:
@@ -49,6 +49,42 @@ def merge_into(file: Path, text: str, *, overwrite: bool) -> str:
     merged["current-context"] = new["current-context"]
     _write(file, yaml.safe_dump(merged, sort_keys=False))
     return str(merged["current-context"])
+
+
+def forget_deleted(lab: str, server: str, alive: set[str]) -> None:
+    """Remove a lab's clusters that are no more from the kubeconfigs that credentials go to.
+
+    server: URL of the lab's server; alive: the keys of the clusters that there are. Entries of others stay.
+    """
+    files = {LabPaths(home(), lab).kubeconfig, default_file(lab), Path.home() / ".kube" / "config"}
+    for file in sorted(file for file in files if file.exists()):
+        config = _read(file)
+        kept = without_clusters(config, f"{server}/clusters/", alive)
+        if kept != config:
+            _write(file, yaml.safe_dump(kept, sort_keys=False))
+
+
+def without_clusters(config: Json, prefix: str, alive: set[str]) -> Json:
+    """Return a kubeconfig without the clusters below the URL `prefix` whose last part is not in `alive`."""
+
+    def dead(cluster: Json) -> bool:
+        url = str((cluster.get("cluster") or {}).get("server", ""))
+        return url.startswith(prefix) and url.removeprefix(prefix) not in alive
+
+    gone = {cluster["name"] for cluster in config.get("clusters") or [] if dead(cluster)}
+    if not gone:
+        return config
+    contexts = [one for one in config.get("contexts") or [] if one["context"]["cluster"] not in gone]
+    users = {one["context"]["user"] for one in contexts}
+    lost = {one["context"]["user"] for one in config.get("contexts") or []} - users
+    names = [one["name"] for one in contexts]
+    current = config.get("current-context", "")
+    return config | {
+        "clusters": [one for one in config["clusters"] if one["name"] not in gone],
+        "users": [one for one in config.get("users") or [] if one["name"] not in lost],
+        "contexts": contexts,
+        "current-context": current if current in names else next(iter(names), ""),
+    }
 
 
 def _read(file: Path) -> Json:

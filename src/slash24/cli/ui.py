@@ -105,6 +105,16 @@ class Ui:
         if time.monotonic() - began > 0.5 and document.get("steps"):
             progress.done("done", time.monotonic() - began)
 
+    def forget_deleted_clusters(self) -> None:
+        """Take the clusters that are no more out of the kubeconfigs."""
+        from slash24.cli.kubeconfig import forget_deleted
+        from slash24.cli.session import find_server
+        from slash24.lab.names import cluster_key
+
+        path = f"/subscriptions/{self.subscription}/providers/Microsoft.ContainerService/managedClusters"
+        alive = {cluster_key(cluster["id"]) for cluster in self.session().list(path)}
+        forget_deleted(self.lab, find_server(self.lab).url, alive)
+
     def dry_run(self, method: str, path: str, body: Json | None = None) -> None:
         """Print the request that would be sent and let a running lab judge it. Raises ServerError where it refuses."""
         from slash24.cli.session import lab_runs

@@ -38,6 +38,15 @@ def test_the_checks_work_in_a_cluster_whose_lowest_addresses_are_taken(new_lab: 
     assert [(check["name"], check["ok"]) for check in answer["checks"]] == [(name, True) for name in names]
 
 
+def test_how_fast_packets_go_is_told_and_not_judged(lab: LabUnderTest) -> None:
+    found = json.loads(lab.run("test", "connectivity", "--test", "same-node", "--perf", "-o", "json").stdout)
+    assert [entry["way"] for entry in found["performance"]] == [
+        "node to node", "pod to pod, across nodes", "pod to pod, same node",
+    ]  # fmt: skip
+    assert all(entry["gbitPerSecond"] > 0 and entry["roundTripMicroseconds"] > 0 for entry in found["performance"])
+    assert found["passed"] == 1
+
+
 def test_the_command_tells_a_break_by_its_exit_code_and_its_output(lab: LabUnderTest) -> None:
     drop = "table ip broken { chain c { type filter hook prerouting priority -400; udp dport 4789 drop; }; }"
     lab.inside("vnet-1", "nft", drop)

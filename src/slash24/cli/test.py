@@ -20,6 +20,7 @@ from slash24.cli.ui import Ui, common
 from slash24.errors import NotFoundError, UnsupportedError
 from slash24.kube.client import KubeClient
 from slash24.lab.connectivity.run import NAMES, CheckResult, run, select
+from slash24.lab.connectivity.speed import Speed
 from slash24.lab.paths import LabPaths, home
 
 _GROUP = "slash24-test"
@@ -89,6 +90,7 @@ class _LabAccess:
         "slash24 test connectivity",
         "slash24 test connectivity --test across-nodes --test largest-packet",
         "slash24 test connectivity --test '!block-reused' --junit connectivity.xml",
+        "slash24 test connectivity --test across-nodes --perf",
     ]
 )
 @click.option(
@@ -96,10 +98,11 @@ class _LabAccess:
 )
 @click.option("-g", "--resource-group", help="The cluster's group, if the lab has several clusters.")
 @click.option("-n", "--name", help="The cluster, if the lab has several.")
+@click.option("--perf", is_flag=True, help="Tell besides how fast packets go, between nodes and between pods.")
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write a JUnit file as well.")
 @common
 def connectivity(
-    ui: Ui, wanted: tuple[str, ...], resource_group: str | None, name: str | None, junit: Path | None
+    ui: Ui, wanted: tuple[str, ...], resource_group: str | None, name: str | None, perf: bool, junit: Path | None
 ) -> int:
     """Send packets through a cluster and compare what is seen with what must be."""
     import os
@@ -112,14 +115,17 @@ def connectivity(
     access = _LabAccess(ui)
     key = _choose(access.status(), resource_group, name)
     began = time.monotonic()
-    results = asyncio.run(run(LabPaths(home(), ui.lab), access, key, names, _teller(ui)))
+    speeds: list[Speed] = []
+    measured = _speed_teller(ui, speeds) if perf else None
+    results = asyncio.run(run(LabPaths(home(), ui.lab), access, key, names, _teller(ui), measured))
     seconds = time.monotonic() - began
     failed = sum(not result.ok for result in results)
     summary = {"passed": len(results) - failed, "failed": failed, "seconds": round(seconds, 1)}
     if ui.output in ("table", "wide"):
         click.echo(f"\n{summary['passed']} of {len(results)} checks passed in {seconds:.1f} s")
     else:
-        ui.show({"checks": [asdict(result) for result in results], **summary}, _COLUMNS)
+        told = {"performance": [_speed_entry(speed) for speed in speeds]} if perf else {}
+        ui.show({"checks": [asdict(result) for result in results], **told, **summary}, _COLUMNS)
     if junit:
         junit.write_text(_junit(results, seconds))
     return 1 if failed else 0
@@ -152,6 +158,24 @@ def _teller(ui: Ui) -> Any:
         click.echo(f"{good}  {result.name:<26}{result.cluster} ({result.transport}), {result.ms} ms")
         click.echo(f"        expected  {result.expected}\n        seen      {result.seen}")
         sys.stdout.flush()
+
+    return tell
+
+
+def _speed_entry(speed: Speed) -> dict[str, Any]:
+    return {"way": speed.way, "gbitPerSecond": speed.gbit_per_s, "roundTripMicroseconds": speed.round_trip_us}
+
+
+def _speed_teller(ui: Ui, speeds: list[Speed]) -> Any:
+    """Return what keeps a way's figures in `speeds`, and tells them where a table is wanted."""
+
+    def tell(speed: Speed) -> None:
+        speeds.append(speed)
+        if ui.output in ("table", "wide"):
+            click.echo(
+                f"speed   {speed.way:<26}{speed.gbit_per_s:.2f} Gbit/s by TCP, {speed.round_trip_us} us a round trip"
+            )
+            sys.stdout.flush()
 
     return tell
 

@@ -13,6 +13,7 @@ from slash24.kube.client import KubeClient
 from slash24.lab.connectivity.bed import Bed, Cluster, start_pods, stop_pods
 from slash24.lab.connectivity.checks import CHECKS, Outcome, Scene, same_address
 from slash24.lab.connectivity.packets import Machine, tcp_source
+from slash24.lab.connectivity.speed import Speed, measure
 from slash24.lab.fabric import WHOAMI
 from slash24.lab.paths import LabPaths
 
@@ -58,11 +59,19 @@ def select(wanted: Iterable[str]) -> list[str]:
 
 
 async def run(
-    paths: LabPaths, access: Access, key: str, names: list[str], done: Callable[[CheckResult], None]
+    paths: LabPaths,
+    access: Access,
+    key: str,
+    names: list[str],
+    done: Callable[[CheckResult], None],
+    measured: Callable[[Speed], None] | None = None,
 ) -> list[CheckResult]:
-    """Run checks on the cluster `key`, calling `done` after each; return all results."""
+    """Run checks on the cluster `key`, calling `done` after each; return all results.
+
+    measured: told how fast packets go; None: nothing is measured.
+    """
     bed = Bed(paths)
-    runner = Runner(bed, access, done)
+    runner = Runner(bed, access, done, measured)
     try:
         return await runner.run(key, names)
     finally:
@@ -73,10 +82,17 @@ async def run(
 class Runner:
     """Runs checks, and remembers what has to be removed again."""
 
-    def __init__(self, bed: Bed, access: Access, done: Callable[[CheckResult], None]) -> None:
+    def __init__(
+        self,
+        bed: Bed,
+        access: Access,
+        done: Callable[[CheckResult], None],
+        measured: Callable[[Speed], None] | None = None,
+    ) -> None:
         self._bed = bed
         self._access = access
         self._done = done
+        self._measured = measured
         self._results: list[CheckResult] = []
         self._clusters: list[Cluster] = []
         self._extra = False
@@ -105,6 +121,8 @@ class Runner:
                 if name in names:
                     await asyncio.sleep(0)
                     await self._record(name, cluster, lambda check=check: asyncio.to_thread(check, scene))  # type: ignore[misc]
+            if self._measured is not None:
+                await asyncio.to_thread(measure, scene, self._measured)
         finally:
             refusal, built = await _outcome_of(extra) if extra else (None, {})
         for name in (*_SAME_ADDRESS, _BLOCK_REUSED):

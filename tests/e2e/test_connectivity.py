@@ -38,6 +38,13 @@ def test_the_checks_work_in_a_cluster_whose_lowest_addresses_are_taken(new_lab: 
     assert [(check["name"], check["ok"]) for check in answer["checks"]] == [(name, True) for name in names]
 
 
+def test_all_checks_are_green_in_a_routed_cluster_too(new_lab: NewLab) -> None:
+    lab = new_lab("--nodes", "2", "--transport", "routed")
+    answer = json.loads(lab.run("test", "connectivity", "-o", "json").stdout)
+    assert {check["transport"] for check in answer["checks"]} == {"routed", "encapsulated"}
+    assert answer["failed"] == 0
+
+
 def test_how_fast_packets_go_is_told_and_not_judged(lab: LabUnderTest) -> None:
     found = json.loads(lab.run("test", "connectivity", "--test", "same-node", "--perf", "-o", "json").stdout)
     assert [entry["way"] for entry in found["performance"]] == [

@@ -6,7 +6,7 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, RemoteDisconnected
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -112,10 +112,7 @@ class Session:
             sent["Content-Type"] = "application/json"
         self._trace(f"{method} {path}" + (f"\n{json.dumps(body, indent=2)}" if body is not None else ""))
         try:
-            self._connection = self._connection or self._connect()
-            self._connection.request(method, path, content, sent)
-            answer = self._connection.getresponse()
-            raw = answer.read()
+            answer, raw = self._exchange(method, path, content, sent)
         except (OSError, HTTPException) as error:
             self.close()
             raise _no_lab(self._lab, why=f"{self._server.url} does not answer: {error}") from error
@@ -131,6 +128,22 @@ class Session:
                 else {"message": raw.decode(errors="replace")[:500] or answer.reason},
             )
         return answer.status, value, got
+
+    def _exchange(
+        self, method: str, path: str, content: str | None, headers: dict[str, str]
+    ) -> tuple[HTTPResponse, bytes]:
+        while True:
+            fresh = self._connection is None
+            self._connection = self._connection or self._connect()
+            try:
+                self._connection.request(method, path, content, headers)
+                answer = self._connection.getresponse()
+                return answer, answer.read()
+            except (RemoteDisconnected, ConnectionError):
+                # A connection that was idle for some seconds may be closed by the server just now: it took no request.
+                self.close()
+                if fresh:
+                    raise
 
     def get(self, path: str) -> Any:
         return self.request("GET", path)[1]

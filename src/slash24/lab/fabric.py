@@ -31,6 +31,11 @@ _TABLE = "slash24-fabric"
 _DOMAIN_TABLE = 1000  # a cluster's routing table and mark: this plus the cluster's number
 
 
+def domain_table(cluster: int) -> int:
+    """Return the routing table, and the mark, of the domain in which the pods of the cluster with this number are."""
+    return _DOMAIN_TABLE + cluster
+
+
 def public_address(number: int) -> IPv4Address:
     """Return the outbound public address of the cluster with this number (0: of machines that are in no cluster)."""
     return _PUBLIC[1 + number % 253]
@@ -63,7 +68,7 @@ def compile_filter(vnet: VNet, ports: Iterable[Port]) -> str:
     ports = sorted(ports)
     nics = [f'"{p.device}" . {p.address}' for p in ports]
     blocks = [f'"{p.device}" . {block}' for p in ports for block in p.blocks]
-    domains = [f'"{p.device}" : {_DOMAIN_TABLE + p.cluster}' for p in ports if p.routed]
+    domains = [f'"{p.device}" : {domain_table(p.cluster)}' for p in ports if p.routed]
     outbound = [f"{p.address} : {public_address(p.cluster)}" for p in ports]
     prefixes = [n for n in vnet.prefixes if isinstance(n, IPv4Network)]
     routed = [str(network) for network in collapse_addresses(b for p in ports for b in p.blocks)]
@@ -168,7 +173,10 @@ class VNetNamespace:
         self.update(vnet)
 
     def _build(self) -> None:
-        for name, value in (("ip_forward", 1), ("conf.all.rp_filter", 0), ("conf.default.rp_filter", 0)):
+        # fwmark_reflect: what the router tells by ICMP goes back in the domain that the packet was in.
+        for name, value in (
+            ("ip_forward", 1), ("conf.all.rp_filter", 0), ("conf.default.rp_filter", 0), ("fwmark_reflect", 1),
+        ):  # fmt: skip
             sysctl.write(f"net.ipv4.{name}", value, self.fd)
         inner, outer = "02:00:a9:fe:64:02", "02:00:c6:33:64:01"
         self.netlink.send(
@@ -262,17 +270,19 @@ class VNetNamespace:
             self.netlink.send(netlink.delete_link(link.index))
 
     def set_path_mtu(self, owner: str, mtu: int) -> None:
-        """Give the path to a NIC a smaller MTU (0: the link's own); senders learn it by ICMP."""
+        """Give the path to a NIC and its pods a smaller MTU (0: the link's own); senders learn it by ICMP."""
         # By the route, not the link: veth drops frames above the receiver's MTU without a word.
-        self.ports[owner] = replace(self.ports[owner], mtu=mtu)
-        self._route(self.ports[owner])
+        port = self.ports[owner] = replace(self.ports[owner], mtu=mtu)
+        self._route(port)
+        if port.routed:
+            self.set_blocks_routes(port, port.blocks)
 
     def set_blocks(self, owner: str, blocks: tuple[IPv4Network, ...], pod_cidr: IPv4Network) -> bool:
         """Route a node's pod blocks to its port, in its cluster's domain; return whether anything changed."""
         port = self.ports.get(owner)
         if port is None or (port.blocks == blocks and port.routed):
             return False
-        domain = _DOMAIN_TABLE + port.cluster
+        domain = domain_table(port.cluster)
         if not self.netlink.routes(domain):
             self.netlink.send(
                 netlink.add_rule(fwmark=domain, table=domain, priority=domain),
@@ -285,12 +295,17 @@ class VNetNamespace:
 
     def set_blocks_routes(self, port: Port, blocks: tuple[IPv4Network, ...]) -> None:
         """Make the domain's routes to `port` those to `blocks`."""
-        domain = _DOMAIN_TABLE + port.cluster
+        domain = domain_table(port.cluster)
         device = next((link.index for link in self.netlink.links(port.device)), 0)
         stale = [r for r in self.netlink.routes(domain) if device and r.device == device and r.dst not in blocks]
         self.netlink.send(*(netlink.delete_route(route.dst, table=domain, device=device) for route in stale))
         self.netlink.send(
-            *(netlink.add_route(b, via=port.address, device=device, onlink=True, table=domain) for b in blocks)
+            *(
+                netlink.add_route(
+                    block, via=port.address, device=device, onlink=True, table=domain, mtu_lock=port.mtu or None
+                )
+                for block in blocks
+            )
         )
 
     def spoofed(self) -> int:

@@ -10,6 +10,7 @@ from slash24.kernel import netlink, nft
 from slash24.lab.connectivity import packets
 from slash24.lab.connectivity.bed import Cluster
 from slash24.lab.connectivity.packets import Machine
+from slash24.lab.fabric import domain_table
 
 _GUARD = "slash24-guard"
 _FABRIC_MTU = 1500
@@ -111,12 +112,19 @@ def path_mtu(scene: Scene) -> Outcome:
     """A smaller MTU on the fabric's way to a node is learned by pods, and TCP goes on."""
     smaller = scene.pod_mtu - (_FABRIC_MTU - _SMALLER_MTU)
     with netlink.Netlink(scene.vnet) as fabric:
-        route = next(entry for entry in fabric.routes() if entry.dst == IPv4Network(scene.node_b.address))
+        domain = domain_table(scene.cluster.status["number"])
+        node = next(entry for entry in fabric.routes() if entry.dst == IPv4Network(scene.node_b.address))
+        # In `routed` the fabric has a way to the node's pods besides.
+        pods = [entry for entry in fabric.routes(domain) if entry.device == node.device]
 
         def set_mtu(mtu: int | None) -> None:
-            fabric.send(
-                netlink.add_route(route.dst, device=route.device, src=route.src, scope=route.scope, mtu_lock=mtu)
-            )
+            for table, route in [(netlink.MAIN_TABLE, node), *((domain, route) for route in pods)]:
+                fabric.send(
+                    netlink.add_route(
+                        route.dst, via=route.via, device=route.device, src=route.src, scope=route.scope, table=table,
+                        mtu_lock=mtu, onlink=route.via is not None,
+                    )
+                )  # fmt: skip
 
         set_mtu(_SMALLER_MTU)
         try:

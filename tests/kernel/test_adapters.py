@@ -111,6 +111,14 @@ def test_an_nft_script_is_all_or_nothing(spaces: tuple[int, int]) -> None:
     assert nft.counters("nosuch", spaces[0]) == {}
 
 
+def test_every_transaction_makes_a_new_generation(spaces: tuple[int, int]) -> None:
+    first = nft.generation(spaces[0])
+    nft.apply_script("add table ip a\n", spaces[0])
+    assert nft.generation(spaces[0]) == first + 1
+    assert nft.list_tables(["a"], spaces[0])
+    assert nft.generation(spaces[0]) == first + 1
+
+
 def test_tables_are_listed_whole_or_not_at_all(spaces: tuple[int, int]) -> None:
     nft.apply_script("add table ip a\nadd table ip b\nadd chain ip b c\n", spaces[0])
     listing = nft.list_tables(["a", "b"], spaces[0])

@@ -152,7 +152,8 @@ class KernelState:
         self._netns = netns
         self._netlink = Netlink(netns)
         self._tables: dict[str, Table] = {}
-        self._listing = ""
+        self._generation = 0  # of nft, when they were last known to be as they should
+        self._listing = ""  # their text then; "" if it wasn't looked at
         self.transactions = 0  # of nft, so far
 
     def close(self) -> None:
@@ -193,8 +194,9 @@ class KernelState:
         return [f"{names.TUNNEL}: GRO {'on' if wanted else 'off'}, as on {uplink.name}"]
 
     def _sync_tables(self, wanted: tuple[Table, ...], *, thorough: bool) -> list[str]:
-        if thorough and self._tables and nft.list_tables(list(self._tables), self._netns) != self._listing:
-            self._tables.clear()  # somebody changed them: replace all
+        suspected = thorough and bool(self._tables) and self._changed_by_somebody()
+        if suspected:
+            self._tables.clear()  # replace all
         scripts = {}
         for table in wanted:
             before = self._tables.get(table.name)
@@ -206,5 +208,16 @@ class KernelState:
         nft.apply_script(script, self._netns)
         self.transactions += 1
         self._tables = {table.name: table for table in wanted}
-        self._listing = nft.list_tables(list(self._tables), self._netns)
+        self._generation = nft.generation(self._netns)
+        # Where others change tables of theirs all the time, the generation alone would have us replace ours each time.
+        self._listing = nft.list_tables(self._tables, self._netns) if suspected else ""
         return [f"table {name}" for name, text in scripts.items() if text]
+
+    def _changed_by_somebody(self) -> bool:
+        generation = nft.generation(self._netns)
+        if generation == self._generation:
+            return False
+        if not self._listing or nft.list_tables(self._tables, self._netns) != self._listing:
+            return True
+        self._generation = generation
+        return False

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -71,12 +72,15 @@ def view(config_map: Object, nodes: Iterable[Object]) -> View:
     return View(settings(config_map), tuple(sorted(map(node, nodes), key=lambda node: node.name)))
 
 
+# Each look at the cluster reads all nodes anew; the same few thousand texts come back every time.
+@lru_cache(maxsize=16384)
 def _address(text: str) -> IPAddress | None:
     with suppress(ValueError):
         return ip_address(text)
     return None
 
 
+@lru_cache(maxsize=16384)
 def _network(text: str) -> IPNetwork | None:
     with suppress(ValueError):
         return ip_network(text)

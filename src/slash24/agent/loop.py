@@ -9,6 +9,8 @@ from slash24.errors import Slash24Error
 
 log = logging.getLogger(__name__)
 
+_LONGEST_REST_S = 0.5
+
 
 async def keep_synced(
     name: str,
@@ -23,8 +25,10 @@ async def keep_synced(
     failed: told of each failure; what it raises itself is only logged.
     """
     retry_s = 0.2
+    clock = asyncio.get_running_loop().time
     while True:
         changed.clear()  # before sync reads the state, so that a later change is not lost
+        began = clock()
         try:
             await sync()
         except Slash24Error as error:  # anything else is a bug: it ends the agent, loudly
@@ -41,5 +45,7 @@ async def keep_synced(
             retry_s = min(retry_s * 2, 60.0)
             continue
         retry_s = 0.2
+        # As long as the work took, at most: when a hundred nodes join one after the other, many changes are one sync.
+        await asyncio.sleep(min(clock() - began, _LONGEST_REST_S))
         with suppress(TimeoutError):
             await asyncio.wait_for(changed.wait(), resync_s)

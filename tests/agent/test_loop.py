@@ -1,0 +1,44 @@
+"""When the agent syncs."""
+
+import asyncio
+
+from slash24.agent.loop import keep_synced
+from slash24.errors import Slash24Error
+
+
+async def test_changes_during_a_sync_and_its_rest_are_one_more_sync() -> None:
+    changed, begun = asyncio.Event(), []
+
+    async def sync() -> None:
+        begun.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(0.1)
+
+    loop = asyncio.create_task(keep_synced("x", sync, changed))
+    for _ in range(12):  # a change each 10 ms, during the first sync and a little after
+        await asyncio.sleep(0.01)
+        changed.set()
+    await asyncio.sleep(0.3)
+    assert len(begun) == 2
+    assert begun[1] - begun[0] >= 0.2  # the work, and a rest as long
+    changed.set()
+    await asyncio.sleep(0.15)
+    assert len(begun) == 3
+    loop.cancel()
+
+
+async def test_a_failing_sync_is_told_and_tried_again() -> None:
+    told, tries = [], 0
+
+    async def sync() -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise Slash24Error("not yet")
+
+    async def failed(error: Slash24Error) -> None:
+        told.append(error.message)
+
+    loop = asyncio.create_task(keep_synced("x", sync, asyncio.Event(), failed=failed))
+    await asyncio.sleep(0.6)
+    assert (tries, told) == (2, ["not yet"])
+    loop.cancel()

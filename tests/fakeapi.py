@@ -1,4 +1,7 @@
-"""A Kubernetes API of a few kinds of objects in memory: enough for agents and controllers under test."""
+"""A Kubernetes API of a few kinds of objects in memory: enough for agents and controllers under test.
+
+tests/lab/kubeapi/test_contract.py holds it to what the embedded API does.
+"""
 
 import asyncio
 import json
@@ -9,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 Object = dict[str, Any]
+_COLLECTIONS = {"nodes", "configmaps", "events", "leases", "pods", "nodenetworkconfigs"}
 
 
 class FakeApi:
@@ -140,7 +144,7 @@ class FakeApi:
             if body["metadata"]["name"] in self.objects.get(path, {}):
                 return 409, {"message": "exists", "reason": "AlreadyExists"}
             return 201, await self._store(path, body)
-        if method == "GET" and name not in known:
+        if method == "GET" and name in _COLLECTIONS:
             items = [*self.objects.get(path, {}).values()]
             return 200, {"metadata": {"resourceVersion": str(self._version)}, "items": items}
         if name not in known:

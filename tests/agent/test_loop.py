@@ -1,9 +1,16 @@
 """When the agent syncs."""
 
 import asyncio
+from collections.abc import Callable
 
 from slash24.agent.loop import keep_synced
 from slash24.errors import Slash24Error
+
+
+async def until(seen: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not seen():
+            await asyncio.sleep(0.01)
 
 
 async def test_changes_during_a_sync_and_its_rest_are_one_more_sync() -> None:
@@ -21,8 +28,7 @@ async def test_changes_during_a_sync_and_its_rest_are_one_more_sync() -> None:
     assert len(begun) == 2
     assert begun[1] - begun[0] >= 0.2  # the work, and a rest as long
     changed.set()
-    await asyncio.sleep(0.15)
-    assert len(begun) == 3
+    await until(lambda: len(begun) == 3)
     loop.cancel()
 
 
@@ -39,6 +45,6 @@ async def test_a_failing_sync_is_told_and_tried_again() -> None:
         told.append(error.message)
 
     loop = asyncio.create_task(keep_synced("x", sync, asyncio.Event(), failed=failed))
-    await asyncio.sleep(0.6)
-    assert (tries, told) == (2, ["not yet"])
+    await until(lambda: tries == 2)
+    assert told == ["not yet"]
     loop.cancel()

@@ -69,6 +69,21 @@ def test_pods_talk_on_when_the_server_is_killed_and_the_next_server_takes_their_
     assert lab.remains() == []
 
 
+@pytest.mark.parametrize("after_s", [0.1, 0.3, 0.6, 0.9, 1.2])
+def test_an_interrupted_start_leaves_nothing_and_can_be_made_again(_able: None, tmp_path: Path, after_s: float) -> None:
+    lab = LabUnderTest(tmp_path / "home")
+    try:
+        start = lab.start("lab", "up", "--nodes", "12")
+        time.sleep(after_s)
+        start.send_signal(signal.SIGINT)
+        _, told = start.communicate(timeout=30)
+        assert start.returncode == 130, told
+        assert eventually(lambda: lab.remains() == [], 3), (told, lab.remains())
+        lab.run("lab", "up", "--nodes", "1", "--quiet")
+    finally:
+        lab.down()
+
+
 def test_a_lab_whose_server_is_killed_while_it_makes_a_cluster_goes_without_a_trace(new_lab: NewLab) -> None:
     lab = new_lab("--no-cluster")
     create = lab.start("aks", "create", "-n", "half", "-g", "rg", "--node-count", "3")

@@ -97,14 +97,20 @@ def up(
         if not left_over:
             teardown.remove(paths)
         raise
-    progress.done("fabric and servers", time.monotonic() - began)
-    if not no_cluster and not _clusters(ui):
-        _make_cluster(ui, nodes, transport)
-        if pods_per_node:
-            began = time.monotonic()
-            _start_pods(ui, pods_per_node)
-            progress.done(f"{nodes * pods_per_node} pods", time.monotonic() - began)
-    _write_kubeconfigs(ui, paths)
+    try:
+        progress.done("fabric and servers", time.monotonic() - began)
+        if not no_cluster and not _clusters(ui):
+            _make_cluster(ui, nodes, transport)
+            if pods_per_node:
+                began = time.monotonic()
+                _start_pods(ui, pods_per_node)
+                progress.done(f"{nodes * pods_per_node} pods", time.monotonic() - began)
+        _write_kubeconfigs(ui, paths)
+    except KeyboardInterrupt:
+        if not left_over:  # of an earlier lab something may be worth keeping
+            teardown.remove(paths)
+            ui.note("interrupted: what was begun is removed")
+        raise
     ui.note(f'use it: eval "$(slash24 lab env{_named(ui)})"; kubectl get nodes -o wide')
     if ui.output not in ("table", "wide"):
         ui.show(_status(ui), ())
@@ -146,7 +152,7 @@ def _make_cluster(ui: Ui, nodes: int, transport: str) -> None:
     pool = {"name": "nodepool1", "count": nodes, "mode": "System", "vmSize": "Standard_DS2_v2", "maxPods": 250}
     profile = {"networkPlugin": "azure", "networkPluginMode": "overlay", "slash24": {"transport": transport}}
     body = {"location": "northeurope", "properties": {"agentPoolProfiles": [pool], "networkProfile": profile}}
-    ui.change("PUT", path, body)
+    ui.change("PUT", path, body, interrupted="")
 
 
 def _start_pods(ui: Ui, per_node: int) -> None:

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 from slash24.errors import Slash24Error
 from slash24.lab.paths import LabPaths
@@ -35,11 +37,15 @@ def start_server(paths: LabPaths, port: int) -> None:
             cwd="/",
         )
     os.close(writer)
-    with os.fdopen(reader, "rb") as answers:
-        readable, _, _ = select.select([answers], [], [], _PATIENCE_S)
-        line = answers.readline() if readable else b""
+    try:
+        with os.fdopen(reader, "rb") as answers:
+            readable, _, _ = select.select([answers], [], [], _PATIENCE_S)
+            line = answers.readline() if readable else b""
+    except BaseException:
+        _end(server)  # interrupted: nobody would know of it yet
+        raise
     if not line:
-        server.kill()
+        _end(server)
         raise ServerFailedError("the lab's server did not start", fix=f"its log is {paths.log}")
     answer = json.loads(line)
     if "error" in answer:
@@ -47,3 +53,10 @@ def start_server(paths: LabPaths, port: int) -> None:
         error = ServerFailedError(answer["error"], why=answer.get("why", ""), fix=answer.get("fix", ""))
         error.exit_code = int(answer.get("exit", 1))
         raise error
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """End a server that has not served yet, with what it has forked."""
+    with suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGKILL)  # it leads a session of its own
+    server.wait()

@@ -79,8 +79,19 @@ class Ui:
             raise UsageError("Unable to prompt for confirmation as no tty available. Use --yes.", fix="add --yes")
         click.confirm("Are you sure you want to perform this operation?", default=False, abort=True, err=True)
 
-    def change(self, method: str, path: str, body: Json | None = None, *, no_wait: bool = False) -> None:
-        """Send a change, tell its steps, and return when it is done (with `no_wait`, when it has begun)."""
+    def change(
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        *,
+        no_wait: bool = False,
+        interrupted: str = "interrupted: the lab goes on with it, see `show`",
+    ) -> None:
+        """Send a change, tell its steps, and return when it is done (with `no_wait`, when it has begun).
+
+        interrupted: what to tell a user who doesn't wait for the end.
+        """
         from slash24.cli.progress import Progress
         from slash24.cli.session import OperationFailedError
 
@@ -97,7 +108,8 @@ class Ui:
             raise
         except KeyboardInterrupt:
             progress.clear()
-            self.note("interrupted: the lab goes on with it, see `show`")
+            if interrupted:
+                self.note(interrupted)
             raise
         finally:
             progress.clear()

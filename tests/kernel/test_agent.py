@@ -374,6 +374,21 @@ def test_a_table_that_somebody_removes_or_changes_is_back_at_once(bed: Bed) -> N
     assert node.log.count("table slash24-guard") <= 4, node.log  # our own changes are no reason to change anything
 
 
+def test_a_change_of_the_uplink_is_heard(bed: Bed) -> None:
+    bed.configure(Transport.ENCAPSULATED)
+    one, two = bed.node("n1", 4, "192.168.0.0/24"), bed.node("n2", 5, "192.168.1.0/24")
+    assert eventually(lambda: one.ready() and two.ready()), one.log + two.log
+    (a, _), (_, b_ip) = one.pod("a"), two.pod("b")
+    one.netns.run("ip", "link", "set", "eth0", "mtu", "1400")
+    assert eventually(lambda: one.netns.ip("link", "show", "s24vx")[0]["mtu"] == 1350, for_s=4), one.log
+    one.netns.run("ip", "addr", "flush", "dev", "eth0")
+    assert eventually(lambda: "no link of this node has its address" in one.log, for_s=4), one.log
+    one.netns.run("ip", "addr", "add", "10.224.0.4/32", "dev", "eth0")
+    one.netns.run("ip", "route", "replace", "10.224.0.1/32", "dev", "eth0", "src", "10.224.0.4")
+    one.netns.run("ip", "route", "replace", "default", "via", "10.224.0.1", "dev", "eth0")
+    assert eventually(lambda: a.pings(b_ip), for_s=4), one.log
+
+
 def test_pods_come_and_go_with_the_agent_dead(bed: Bed) -> None:
     bed.configure(Transport.ENCAPSULATED)
     node = bed.node("n1", 4, "192.168.0.0/24")

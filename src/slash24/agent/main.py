@@ -112,6 +112,8 @@ class Agent:
         self._applying = False  # what the kernel tells meanwhile may be our own doing
         self._heard, self._transactions = False, 0  # meanwhile
         self._uplink: Uplink | None = None
+        self._uplink_stale = True
+        self._tunnel_index = self._uplink_index = 0  # of the links that are listened to
         self._probe: IPAddress | None = None
         self._verdict: Verdict | None = None
         self._complaint = ""
@@ -162,16 +164,21 @@ class Agent:
         self._probe_now.set()
 
     def _hear_kernel(self) -> None:
-        tunnel = {link.index for link in self._netlink.links(names.TUNNEL)}
-        uplink = {link.index for link in self._netlink.links(self._uplink.name)} if self._uplink else set()
+        tunnel, uplink = self._tunnel_index, self._uplink_index
         for change in chain.from_iterable(monitor.changes() for monitor in self._monitors):
+            if (
+                change.what == "lost"
+                or (change.what.startswith(("link", "address")) and change.device == uplink)
+                or (change.what.startswith("route") and change.prefix == 0)
+            ):
+                self._uplink_stale = True
             # Pods come and go all the time, and are none of the overlay's business.
             if change.what == "transaction":
                 self._transactions += 1
             elif change.what == "nft":
                 if change.table in TABLES and not self._applying:
                     self._look_thoroughly()
-            elif (change.what == "neighbour" and change.device in tunnel) or (
+            elif (change.what == "neighbour" and change.device == tunnel) or (
                 change.what == "route" and change.prefix < 32
             ):
                 self._heard = True
@@ -179,8 +186,8 @@ class Agent:
                     self._kernel_changed.set()
             elif (
                 change.what in ("lost", "settings", "link deleted")
-                or (change.what in ("link", "address deleted", "address") and change.device in tunnel | uplink)
-                or (change.what == "neighbour deleted" and change.device in tunnel)
+                or (change.what in ("link", "address deleted", "address") and change.device in (tunnel, uplink))
+                or (change.what == "neighbour deleted" and change.device == tunnel)
                 or (change.what == "route deleted" and change.protocol == ROUTE_PROTOCOL and change.prefix < 32)
             ):
                 self._kernel_changed.set()
@@ -213,7 +220,7 @@ class Agent:
         thorough = loop.time() >= self._next_thorough
         if thorough:
             self._next_thorough = loop.time() + RESYNC_S * 0.9
-        self._uplink = uplink = self._kernel.uplink(me.address)
+        uplink = self._find_uplink(me.address, anew=thorough)
         wanted = compile_dataplane(view, me.name, uplink)
         # In a thread: with thousands of nodes it takes a while, and ADDs shall not wait.
         started = loop.time()
@@ -221,6 +228,7 @@ class Agent:
         ours = self._kernel.transactions
         try:
             done = await asyncio.to_thread(self._kernel.sync, wanted, uplink, thorough=thorough)
+            self._tunnel_index = self._index(names.TUNNEL)
             self._hear_kernel()
         finally:
             self._applying = False
@@ -241,6 +249,22 @@ class Agent:
         if thorough:
             await self._look_for_drops(me)
         self._complaint = ""
+
+    def _find_uplink(self, address: IPAddress, *, anew: bool) -> Uplink:
+        """Return the uplink; it is looked for again when the kernel has told of a change that concerns it."""
+        known = self._uplink
+        if known is None or known.address != address or self._uplink_stale or anew:
+            self._uplink_stale = False  # before the look, so that a later change is not lost
+            try:
+                known = self._uplink = self._kernel.uplink(address)
+            except Slash24Error:
+                self._uplink_stale = True
+                raise
+            self._uplink_index = self._index(known.name)
+        return known
+
+    def _index(self, name: str) -> int:
+        return next((link.index for link in self._netlink.links(name)), 0)
 
     def _refuse(self, refused: list[Conflict]) -> None:
         reason = "; ".join(f"block {conflict.block} is refused: {conflict.why}" for conflict in refused)

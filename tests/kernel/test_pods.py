@@ -48,6 +48,23 @@ def test_two_pods_of_a_node_reach_each_other_and_the_node(pods: Pods, netns: Net
     pods.check(attachment(first, "c1"), [a])
 
 
+def test_the_ways_to_pods_come_back_when_the_nodes_address_was_away(
+    pods: Pods, netns: Netns, namespaces: NetnsFactory
+) -> None:
+    pod, other = namespaces("a"), namespaces("b")
+    address = pods.add(attachment(pod, "c1")).lease.ip
+    pods.add(attachment(other, "c2"))
+    assert pods.mend() == 0
+    netns.run("ip", "addr", "del", "10.224.0.4/32", "dev", "lo")  # takes the routes whose source it is
+    netns.run("ip", "addr", "add", "10.224.0.4/32", "dev", "lo")
+    assert not netns.pings(address)
+    assert pods.mend() == 2
+    assert netns.pings(address)
+    pods.check(attachment(pod, "c1"), [address])
+    netns.run("ip", "neigh", "del", str(address), "dev", netns.ip("route", "get", str(address))[0]["dev"])
+    assert (pods.mend(), pods.mend()) == (1, 0)
+
+
 def test_a_deleted_pod_leaves_nothing_and_its_address_is_used_last(
     pods: Pods, netns: Netns, namespaces: NetnsFactory
 ) -> None:

@@ -172,6 +172,8 @@ class Agent:
                 or (change.what.startswith("route") and change.prefix == 0)
             ):
                 self._uplink_stale = True
+                if change.what.startswith("address"):
+                    self._next_thorough = 0.0  # routes went with it
             # Pods come and go all the time, and are none of the overlay's business.
             if change.what == "transaction":
                 self._transactions += 1
@@ -240,6 +242,8 @@ class Agent:
         if done:
             log.info("%s in %.0f ms", "; ".join(done), (loop.time() - started) * 1000)
         self._leases.configure(_node_settings(view, me, wanted.pod_mtu_bytes))
+        if thorough and (mended := self._pods.mend()):
+            log.info("the ways to %d pods are put back", mended)
         if self._probe is None:
             self._set_status("the node's network is being set up")
             self._probe = await self._attach_probe()

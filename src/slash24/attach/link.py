@@ -110,6 +110,13 @@ def _host_end(index: int, address: IPAddress, mac: str, source: IPAddress | None
         # rp_filter: the guard table drops forged sources and counts them; a second look at the routes takes 2 to 4 %.
         set_link(index, ipv4={"rp_filter": 0, "accept_redirects": 0, "send_redirects": 0}, no_ipv6=True),
         set_link(index, up=True),
+        *way_to_pod(index, address, mac, source),
+    )
+
+
+def way_to_pod(index: int, address: IPAddress, mac: str, source: IPAddress | None) -> tuple[Request, ...]:
+    """Return what leads to the pod behind the link `index`; what is there already is replaced."""
+    return (
         add_route(host_route(address), device=index, scope="link", src=source),
         add_neighbour(index, address, mac),
     )

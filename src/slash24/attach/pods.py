@@ -1,5 +1,6 @@
 """ADD, DEL, CHECK and GC of one pod's attachment: a lease and a link, both or neither."""
 
+import errno
 import os
 import secrets
 import time
@@ -9,11 +10,11 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from slash24.attach.link import Link, check_link, create_link, host_veth
+from slash24.attach.link import Link, check_link, create_link, host_veth, pod_mac, way_to_pod
 from slash24.core.addresses import IPAddress
 from slash24.errors import Slash24Error
 from slash24.kernel import netns as netns_files
-from slash24.kernel.netlink import Netlink, NetlinkError, delete_link
+from slash24.kernel.netlink import Netlink, NetlinkError, delete_link, host_route
 from slash24.kernel.netns import NetnsError
 from slash24.store.leases import DYING, OWNED, RESERVED, AttachedError, Lease, Leases, NodeSettings
 
@@ -203,6 +204,34 @@ class Pods:
                 except Slash24Error as error:
                     failed.append(error)
         return failed
+
+    def mend(self) -> int:
+        """Put back the ways to attached pods that somebody took away; return to how many pods.
+
+        The kernel itself does so when the node's address goes, be it for a moment: it is the source of these routes.
+        A link that is gone is not made anew: CHECK tells the runtime.
+        """
+        settings = self.leases.settings()
+        owned = [lease for lease in self.leases.all() if lease.state == OWNED]
+        if settings is None or not owned:
+            return 0
+        links = {link.name: link.index for link in self._netlink.links()}
+        routes = {(route.dst, route.device) for route in self._netlink.routes()}
+        neighbours = {(entry.ip, entry.device) for entry in self._netlink.neighbours() if entry.permanent}
+        lost = [
+            (links[lease.host_veth], lease.ip)
+            for lease in owned
+            if lease.host_veth in links
+            and not (
+                (host_route(lease.ip), links[lease.host_veth]) in routes
+                and (lease.ip, links[lease.host_veth]) in neighbours
+            )
+        ]
+        source = _source(settings)
+        requests = [request for index, ip in lost for request in way_to_pod(index, ip, pod_mac(ip), source)]
+        if requests:
+            self._netlink.send(*requests, ignore={errno.ENODEV, errno.ENETDOWN})  # a pod that just goes
+        return len(lost)
 
     def recover(self) -> int:
         """Take away what a killed process left half done; return how many attachments. Called once, at the start."""

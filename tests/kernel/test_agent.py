@@ -17,6 +17,7 @@ import pytest
 
 from slash24.core.topology import Transport
 from slash24.dataplane import names
+from slash24.kernel import ethtool
 from slash24.kernel import netns as netns_files
 from tests.conftest import Netns, NetnsFactory
 from tests.fakeapi import FakeApi
@@ -372,6 +373,22 @@ def test_a_table_that_somebody_removes_or_changes_is_back_at_once(bed: Bed) -> N
     assert "masquerade" in node.netns.run("nft", "list", "ruleset"), node.log
     time.sleep(0.3)
     assert node.log.count("table slash24-guard") <= 4, node.log  # our own changes are no reason to change anything
+
+
+def test_the_tunnel_and_the_settings_do_as_the_uplink_does(bed: Bed) -> None:
+    bed.configure(Transport.ENCAPSULATED)
+    node = bed.node("n1", 4, "192.168.0.0/24")
+    assert eventually(node.ready), node.log
+
+    def rp_filter() -> str:
+        return node.netns.run("sysctl", "-n", "net.ipv4.conf.eth0.rp_filter").strip()
+
+    assert not ethtool.gro("s24vx", node.netns.fd)  # as the uplink, a veth
+    ethtool.set_gro("eth0", True, node.netns.fd)
+    assert eventually(lambda: ethtool.gro("s24vx", node.netns.fd), for_s=4), node.log
+    assert rp_filter() == "0"  # off is left as it is ...
+    node.netns.run("sysctl", "-qw", "net.ipv4.conf.eth0.rp_filter=1")
+    assert eventually(lambda: rp_filter() == "2", for_s=4), node.log  # ... and strict made loose
 
 
 def test_a_change_of_the_uplink_is_heard(bed: Bed) -> None:

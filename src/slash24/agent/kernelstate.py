@@ -199,18 +199,21 @@ class KernelState:
             self._tables.clear()  # replace all
         scripts = {}
         for table in wanted:
-            before = self._tables.get(table.name)
-            counted = nft.counters(table.name, self._netns) if before is None else {}
-            scripts[table.name] = render_change(before, table, counted)
+            known = self._tables.get(table.name)
+            counted = nft.counters(table.name, self._netns) if known is None else {}
+            scripts[table.name] = render_change(known, table, counted)
         script = "".join(scripts.values())
         if not script:
             return []
+        before = nft.generation(self._netns)
         nft.apply_script(script, self._netns)
         self.transactions += 1
         self._tables = {table.name: table for table in wanted}
-        self._generation = nft.generation(self._netns)
         # Where others change tables of theirs all the time, the generation alone would have us replace ours each time.
         self._listing = nft.list_tables(self._tables, self._netns) if suspected else ""
+        after = nft.generation(self._netns)
+        # If it isn't ours alone that was made meanwhile, what is there now is known by nobody.
+        self._generation, self._listing = (after, self._listing) if after == before + 1 else (0, "")
         return [f"table {name}" for name, text in scripts.items() if text]
 
     def _changed_by_somebody(self) -> bool:

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_interface
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from slash24.agent.install import install_plugin, remove_network_list, write_network_list
+from slash24.agent.kernelevents import KernelEvents
 from slash24.agent.kernelstate import KernelState
 from slash24.agent.loop import keep_synced
 from slash24.agent.probe import Prober, Verdict, choose, judge, peers
@@ -23,13 +23,11 @@ from slash24.core.addresses import IPAddress
 from slash24.core.cluster import Conflict, Node, View, conflicts
 from slash24.core.ipam import tunnel_address
 from slash24.dataplane import names
-from slash24.dataplane.names import TABLES
 from slash24.dataplane.overlay import Uplink, compile_dataplane
 from slash24.errors import Slash24Error
 from slash24.kernel import netns as netns_files
 from slash24.kernel import nft
-from slash24.kernel.monitor import IPV4_ADDRESSES, IPV4_ROUTES, IPV4_SETTINGS, LINKS, NEIGHBOURS, Monitor, TableMonitor
-from slash24.kernel.netlink import ROUTE_PROTOCOL, Netlink
+from slash24.kernel.netlink import Netlink
 from slash24.kube import decode, encode
 from slash24.kube.client import ApiError, KubeClient, Mirror
 from slash24.store.leases import Leases, NodeSettings
@@ -108,12 +106,8 @@ class Agent:
         self._kernel_changed = asyncio.Event()
         self._node_changed = asyncio.Event()
         self._probe_now = asyncio.Event()
-        self._monitors: tuple[Monitor, ...] = ()
-        self._applying = False  # what the kernel tells meanwhile may be our own doing
-        self._heard, self._transactions = False, 0  # meanwhile
+        self._kernel_events = KernelEvents(self._kernel_changed)
         self._uplink: Uplink | None = None
-        self._uplink_stale = True
-        self._tunnel_index = self._uplink_index = 0  # of the links that are listened to
         self._probe: IPAddress | None = None
         self._verdict: Verdict | None = None
         self._complaint = ""
@@ -128,26 +122,15 @@ class Agent:
             remove_network_list(self.config.conf_dir)
         install_plugin(self.config.bin_dir, self.config.socket, self.config.store)
         await self._plugin.start()
-        groups = LINKS | NEIGHBOURS | IPV4_ADDRESSES | IPV4_ROUTES | IPV4_SETTINGS
-        with Monitor(groups) as monitor, TableMonitor() as tables:
-            self._monitors = (monitor, tables)
-            loop = asyncio.get_running_loop()
-            for listener in self._monitors:
-                loop.add_reader(listener, self._hear_kernel)
-            try:
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._nodes.run())
-                    tasks.create_task(self._configs.run())
-                    tasks.create_task(
-                        keep_synced(
-                            "network", self._sync, self._kernel_changed, resync_s=RESYNC_S, failed=self._complain
-                        )
-                    )
-                    tasks.create_task(keep_synced("node object", self._report, self._node_changed))
-                    tasks.create_task(self._keep_proving())
-            finally:
-                for listener in self._monitors:
-                    loop.remove_reader(listener)
+        with self._kernel_events.listening():
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._nodes.run())
+                tasks.create_task(self._configs.run())
+                tasks.create_task(
+                    keep_synced("network", self._sync, self._kernel_changed, resync_s=RESYNC_S, failed=self._complain)
+                )
+                tasks.create_task(keep_synced("node object", self._report, self._node_changed))
+                tasks.create_task(self._keep_proving())
 
     async def close(self) -> None:
         await self._plugin.close()
@@ -162,41 +145,6 @@ class Agent:
         self._kernel_changed.set()
         self._node_changed.set()
         self._probe_now.set()
-
-    def _hear_kernel(self) -> None:
-        tunnel, uplink = self._tunnel_index, self._uplink_index
-        for change in chain.from_iterable(monitor.changes() for monitor in self._monitors):
-            if (
-                change.what == "lost"
-                or (change.what.startswith(("link", "address")) and change.device == uplink)
-                or (change.what.startswith("route") and change.prefix == 0)
-            ):
-                self._uplink_stale = True
-                if change.what.startswith("address"):
-                    self._next_thorough = 0.0  # routes went with it
-            # Pods come and go all the time, and are none of the overlay's business.
-            if change.what == "transaction":
-                self._transactions += 1
-            elif change.what == "nft":
-                if change.table in TABLES and not self._applying:
-                    self._look_thoroughly()
-            elif (change.what == "neighbour" and change.device == tunnel) or (
-                change.what == "route" and change.prefix < 32
-            ):
-                self._heard = True
-                if not self._applying:
-                    self._kernel_changed.set()
-            elif (
-                change.what in ("lost", "settings", "link deleted")
-                or (change.what in ("link", "address deleted", "address") and change.device in (tunnel, uplink))
-                or (change.what == "neighbour deleted" and change.device == tunnel)
-                or (change.what == "route deleted" and change.protocol == ROUTE_PROTOCOL and change.prefix < 32)
-            ):
-                self._kernel_changed.set()
-
-    def _look_thoroughly(self) -> None:
-        self._next_thorough = 0.0
-        self._kernel_changed.set()
 
     # The kernel's state
 
@@ -219,26 +167,18 @@ class Agent:
         if refused:
             self._refuse(refused)
         loop = asyncio.get_running_loop()
+        if self._kernel_events.take_suspicion():
+            self._next_thorough = 0.0
         thorough = loop.time() >= self._next_thorough
-        if thorough:
-            self._next_thorough = loop.time() + RESYNC_S * 0.9
-        uplink = self._find_uplink(me.address, anew=thorough)
+        if thorough or self._uplink is None or self._uplink.address != me.address:
+            self._uplink = self._kernel.uplink(me.address)
+        uplink = self._uplink
         wanted = compile_dataplane(view, me.name, uplink)
         # In a thread: with thousands of nodes it takes a while, and ADDs shall not wait.
         started = loop.time()
-        self._applying, self._heard, self._transactions = True, False, 0
-        ours = self._kernel.transactions
-        try:
+        with self._kernel_events.applying(lambda: self._kernel.transactions):
             done = await asyncio.to_thread(self._kernel.sync, wanted, uplink, thorough=thorough)
-            self._tunnel_index = self._index(names.TUNNEL)
-            self._hear_kernel()
-        finally:
-            self._applying = False
-        # Somebody else may have been at it in the same moment: a second look, which ends this if nothing was to do.
-        if self._heard:
-            self._kernel_changed.set()
-        if self._transactions > self._kernel.transactions - ours:
-            self._look_thoroughly()
+            self._kernel_events.follow(tunnel=self._index(names.TUNNEL), uplink=self._index(uplink.name))
         if done:
             log.info("%s in %.0f ms", "; ".join(done), (loop.time() - started) * 1000)
         self._leases.configure(_node_settings(view, me, wanted.pod_mtu_bytes))
@@ -252,20 +192,8 @@ class Agent:
             self._probe_now.set()
         if thorough:
             await self._look_for_drops(me)
+            self._next_thorough = loop.time() + RESYNC_S * 0.9  # only now: one that fails is made again
         self._complaint = ""
-
-    def _find_uplink(self, address: IPAddress, *, anew: bool) -> Uplink:
-        """Return the uplink; it is looked for again when the kernel has told of a change that concerns it."""
-        known = self._uplink
-        if known is None or known.address != address or self._uplink_stale or anew:
-            self._uplink_stale = False  # before the look, so that a later change is not lost
-            try:
-                known = self._uplink = self._kernel.uplink(address)
-            except Slash24Error:
-                self._uplink_stale = True
-                raise
-            self._uplink_index = self._index(known.name)
-        return known
 
     def _index(self, name: str) -> int:
         return next((link.index for link in self._netlink.links(name)), 0)

@@ -5,7 +5,9 @@ objects happen to lie in memory makes a difference of some percent. In a round e
 order, with client, server and so all of the kernel's work on one CPU: a rate is then the length of the packet's path.
 """
 
+from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 from bench import flannel, overlay, results
 from bench.grounds import Ground, ground
@@ -38,20 +40,26 @@ def measure(rounds: int, seconds: float) -> list[Result]:
     program, cpu = compile_nb(), one_cpu()
     measured: dict[str, dict[str, list[float]]] = {load.name: {} for load in LOADS}
     for done in range(0, rounds, _ROUNDS_A_GROUND):
-        with ground() as where, ExitStack() as servers:
-            by_name = {way.name: way for way in ways(where)}
-            for way in by_name.values():
-                servers.enter_context(serving(program, way, cpu))
-            for load in LOADS:
-
-                def once(name: str, load: Load = load, by_name: dict[str, Way] = by_name) -> float:
-                    return run(program, by_name[name], load, cpu, seconds).rate
-
-                for name, values in alternate(list(by_name), min(_ROUNDS_A_GROUND, rounds - done), once).items():
-                    measured[load.name].setdefault(name, []).extend(values)
+        for load, name, values in _on_new_ground(program, cpu, min(_ROUNDS_A_GROUND, rounds - done), seconds):
+            measured[load].setdefault(name, []).extend(values)
     print(f"{rounds} alternating rounds of {seconds:g} s, client and server on CPU {cpu}")
     print(results.rates({load.name: load.unit for load in LOADS}, measured))
     return judge(measured)
+
+
+def _on_new_ground(program: Path, cpu: int, rounds: int, seconds: float) -> Iterator[tuple[str, str, list[float]]]:
+    """Build all networks, and yield (load, way, one rate a round)."""
+    with ground() as where, ExitStack() as servers:
+        by_name = {way.name: way for way in ways(where)}
+        for way in by_name.values():
+            servers.enter_context(serving(program, way, cpu))
+        for load in LOADS:
+
+            def once(name: str, load: Load = load) -> float:
+                return run(program, by_name[name], load, cpu, seconds).rate
+
+            for name, values in alternate(list(by_name), rounds, once).items():
+                yield load.name, name, values
 
 
 def judge(measured: dict[str, dict[str, list[float]]]) -> list[Result]:

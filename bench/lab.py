@@ -67,11 +67,4 @@ def measure(rounds: int) -> list[Result]:
     rows: list[tuple[str, ...]] = [("seconds", "median", "lowest", "highest")]
     rows += [(name, *(f"{value:.2f}" for value in (median(v), min(v), max(v)))) for name, v in seconds.items()]
     print(results.table(rows))
-    return [_result(name, values) for name, values in seconds.items()]
-
-
-def _result(name: str, values: list[float]) -> Result:
-    goal = GOALS[name]
-    if goal is None:
-        return Result(name, "seconds", None, round(median(values), 3), len(values), ok=True)
-    return below(name, "seconds", median(values), len(values), goal)
+    return [below(name, "seconds", median(values), len(values), GOALS[name]) for name, values in seconds.items()]

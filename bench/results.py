@@ -28,9 +28,9 @@ def at_least(metric: str, against: str, reached: float, runs: int, goal: float |
     return Result(metric, against, goal, round(reached, 3), runs, goal is None or round(reached, 2) >= goal)
 
 
-def below(metric: str, against: str, reached: float, runs: int, goal: float) -> Result:
+def below(metric: str, against: str, reached: float, runs: int, goal: float | None = None) -> Result:
     """Return a result, such as a time, that has to stay below its goal."""
-    return Result(metric, against, goal, round(reached, 3), runs, reached < goal)
+    return Result(metric, against, goal, round(reached, 3), runs, goal is None or reached < goal)
 
 
 def ratio(values: Sequence[float], reference: Sequence[float]) -> float:

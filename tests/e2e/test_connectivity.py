@@ -59,9 +59,13 @@ def test_the_command_tells_a_break_by_its_exit_code_and_its_output(lab: LabUnder
     lab.inside("vnet-1", "nft", drop)
     try:
         seen = lab.check("across-nodes", code=1)
+        words = ("test", "connectivity", "--test", "across-nodes", "--perf", "-o", "json")
+        told = json.loads(lab.run(*words, code=1).stdout)
     finally:
         lab.inside("vnet-1", "nft", "delete", "table", "ip", "broken")
     assert (seen["ok"], seen["seen"]) == (False, "lost")
+    assert told["performance"][0]["gbitPerSecond"] > 0
+    assert told["performance"][1] == {"way": "pod to pod, across nodes", "problem": "a connection is lost"}
     assert lab.check("across-nodes", code=0)["ok"]
 
 

@@ -15,10 +15,10 @@ import click
 from slash24.cli.command import Command
 from slash24.cli.output import Column
 from slash24.cli.ui import Ui, common
+from slash24.errors import UnsupportedError
 
 _COLUMNS = (Column("STATE", "state"), Column("WHAT", "what"), Column("FOUND", "found"), Column("FIX", "fix"))
-_UNSUPPORTED = 4
-#: kubectl speaks to servers one minor version away; the embedded API is a 1.37.
+#: kubectl speaks to servers one minor version away (docs/sources.md#version-skew); the embedded API is a 1.37.
 _OLDEST_KUBECTL = 36
 
 
@@ -41,7 +41,7 @@ def doctor(ui: Ui) -> int:
     errors = sum(item.state == "error" for item in items)
     if ui.output in ("table", "wide"):
         ui.note("a lab can run here" if not errors else f"{errors} thing(s) keep a lab from running here")
-    return _UNSUPPORTED if errors else 0
+    return UnsupportedError.exit_code if errors else 0
 
 
 def _examine() -> Iterator[Item]:

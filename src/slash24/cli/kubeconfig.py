@@ -1,6 +1,7 @@
 """Writing a cluster's credentials into a kubeconfig, beside what is there."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,11 @@ def forget_deleted(lab: str, server: str, alive: set[str]) -> None:
     """
     files = {LabPaths(home(), lab).kubeconfig, default_file(lab), Path.home() / ".kube" / "config"}
     for file in sorted(file for file in files if file.exists()):
-        config = _read(file)
-        kept = without_clusters(config, f"{server}/clusters/", alive)
-        if kept != config:
-            _write(file, yaml.safe_dump(kept, sort_keys=False))
+        with suppress(Slash24Error):  # one that can't be read has none of our entries, and is none of our business
+            config = _read(file)
+            kept = without_clusters(config, f"{server}/clusters/", alive)
+            if kept != config:
+                _write(file, yaml.safe_dump(kept, sort_keys=False))
 
 
 def without_clusters(config: Json, prefix: str, alive: set[str]) -> Json:
@@ -71,17 +73,21 @@ def without_clusters(config: Json, prefix: str, alive: set[str]) -> Json:
         url = str((cluster.get("cluster") or {}).get("server", ""))
         return url.startswith(prefix) and url.removeprefix(prefix) not in alive
 
-    gone = {cluster["name"] for cluster in config.get("clusters") or [] if dead(cluster)}
+    clusters, all_contexts = config.get("clusters") or [], config.get("contexts") or []
+    gone = {cluster.get("name") for cluster in clusters if dead(cluster)}
     if not gone:
         return config
-    contexts = [one for one in config.get("contexts") or [] if one["context"]["cluster"] not in gone]
-    users = {one["context"]["user"] for one in contexts}
-    lost = {one["context"]["user"] for one in config.get("contexts") or []} - users
-    names = [one["name"] for one in contexts]
+
+    def part(context: Json, name: str) -> Any:
+        return (context.get("context") or {}).get(name)
+
+    contexts = [one for one in all_contexts if part(one, "cluster") not in gone]
+    lost = {part(one, "user") for one in all_contexts} - {part(one, "user") for one in contexts}
+    names = [one.get("name", "") for one in contexts]
     current = config.get("current-context", "")
     return config | {
-        "clusters": [one for one in config["clusters"] if one["name"] not in gone],
-        "users": [one for one in config.get("users") or [] if one["name"] not in lost],
+        "clusters": [one for one in clusters if one.get("name") not in gone],
+        "users": [one for one in config.get("users") or [] if one.get("name") not in lost],
         "contexts": contexts,
         "current-context": current if current in names else next(iter(names), ""),
     }

@@ -6,7 +6,7 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, RemoteDisconnected
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -139,7 +139,7 @@ class Session:
                 self._connection.request(method, path, content, headers)
                 answer = self._connection.getresponse()
                 return answer, answer.read()
-            except (RemoteDisconnected, ConnectionError):
+            except ConnectionError:
                 # A connection that was idle for some seconds may be closed by the server just now: it took no request.
                 self.close()
                 if fresh:

@@ -163,6 +163,8 @@ def _teller(ui: Ui) -> Any:
 
 
 def _speed_entry(speed: Speed) -> dict[str, Any]:
+    if speed.problem:
+        return {"way": speed.way, "problem": speed.problem}
     return {"way": speed.way, "gbitPerSecond": speed.gbit_per_s, "roundTripMicroseconds": speed.round_trip_us}
 
 
@@ -172,9 +174,8 @@ def _speed_teller(ui: Ui, speeds: list[Speed]) -> Any:
     def tell(speed: Speed) -> None:
         speeds.append(speed)
         if ui.output in ("table", "wide"):
-            click.echo(
-                f"speed   {speed.way:<26}{speed.gbit_per_s:.2f} Gbit/s by TCP, {speed.round_trip_us} us a round trip"
-            )
+            figures = f"{speed.gbit_per_s:.2f} Gbit/s by TCP, {speed.round_trip_us} us a round trip"
+            click.echo(f"speed   {speed.way:<26}{f'not measured: {speed.problem}' if speed.problem else figures}")
             sys.stdout.flush()
 
     return tell

@@ -6,7 +6,14 @@ from slash24.core.topology import Transport
 from slash24.dataplane import names
 from slash24.dataplane.nft import Chain, Set, Table
 
+
+def _drop(counter: str) -> str:
+    return f"counter name {counter} drop"
+
+
 _TO_TUNNEL = f"udp dport {names.VXLAN_PORT}"
+#: Of those that are no nodes. Local, so that a pod's own use of the port (a forwarded packet) is not meant.
+_STRANGER = f"{_TO_TUNNEL} fib daddr type local {_drop(names.TUNNEL_STRANGER)}"
 
 
 def compile_guard(view: View, me: str, uplink: str) -> Table:
@@ -42,7 +49,7 @@ def _dispatch(uplink: str) -> tuple[str, ...]:
         # Should somebody have put them into another group.
         f"iifname {names.POD_LINKS} goto pods",
         f'iifname "{names.TUNNEL}" goto tunnel',
-        _no_stranger("!= lo"),  # by another link of the node
+        f"iifname != lo ip saddr != @nodes {_STRANGER}",  # by another link of the node
     )
 
 
@@ -78,14 +85,4 @@ def _uplink(own: list[IPNetwork], *, encapsulated: bool) -> tuple[str, ...]:
     verdict = "notrack return" if encapsulated else "return"
     nodes = f"{_TO_TUNNEL} ip saddr @nodes {verdict}"
     forged = (f"ip saddr {block} {_drop(names.UPLINK_FORGED_SOURCE)}" for block in own)
-    return (nodes, _no_stranger(), *forged)
-
-
-def _no_stranger(link: str = "") -> str:
-    # Local, so that a pod's own use of the port (a forwarded packet) is not meant.
-    by = f"iifname {link} ip saddr != @nodes " if link else ""
-    return f"{by}{_TO_TUNNEL} fib daddr type local {_drop(names.TUNNEL_STRANGER)}"
-
-
-def _drop(counter: str) -> str:
-    return f"counter name {counter} drop"
+    return (nodes, _STRANGER, *forged)

@@ -88,19 +88,29 @@ def who_answers(client: Machine, target: IPv4Address, port: int, listeners: dict
         return ", ".join(sorted(key.data for key, _ in ready)) or "nobody"
 
 
+def both_ends(
+    stack: ExitStack, client: Machine, server: Machine
+) -> tuple[str, tuple[socket.socket, socket.socket] | None]:
+    """Open a TCP connection; return ("connected", (client's end, server's end)), or what `connect` says and None."""
+    with inside(server.netns):
+        listener = stack.enter_context(socket.socket())
+    listener.bind((str(server.address), 0))
+    listener.listen(1)
+    listener.settimeout(_PATIENCE_S)
+    outcome, near = connect(client, server.address, listener.getsockname()[1])
+    if near is None:
+        return outcome, None
+    stack.enter_context(near)
+    return outcome, (near, stack.enter_context(listener.accept()[0]))
+
+
 def transfer(client: Machine, server: Machine, size: int) -> str:
     """Send `size` bytes by TCP; return "complete", or how many bytes arrived in five seconds."""
     with ExitStack() as stack:
-        with inside(server.netns):
-            listener = stack.enter_context(socket.socket())
-        listener.bind((str(server.address), 0))
-        listener.listen(1)
-        listener.settimeout(_PATIENCE_S)
-        outcome, sender = connect(client, server.address, listener.getsockname()[1])
-        if sender is None:
+        outcome, ends = both_ends(stack, client, server)
+        if ends is None:
             return outcome
-        stack.enter_context(sender)
-        receiver = stack.enter_context(listener.accept()[0])
+        sender, receiver = ends
         sender.setblocking(False)
         receiver.setblocking(False)
         left, got, deadline = size, 0, time.monotonic() + 5

@@ -18,6 +18,7 @@ from slash24.lab.fabric import WHOAMI
 from slash24.lab.paths import LabPaths
 
 _BLOCK_REUSED = "block-reused"
+_MOST_TWIN_NODES = 32
 _SAME_ADDRESS = {f"same-address-{transport.value}": transport for transport in Transport}
 Pairs = tuple[tuple[Machine, Machine], tuple[Machine, Machine], IPv4Address]
 NAMES = (*CHECKS, *_SAME_ADDRESS, _BLOCK_REUSED)
@@ -124,18 +125,20 @@ class Runner:
             if self._measured is not None:
                 await asyncio.to_thread(measure, scene, self._measured)
         finally:
-            refusal, built = await _outcome_of(extra) if extra else (None, {})
+            if extra is not None:
+                await asyncio.gather(extra, return_exceptions=True)  # whatever comes, it is there to be removed
         for name in (*_SAME_ADDRESS, _BLOCK_REUSED):
-            if name in names:
-                await self._check_further(name, cluster, built, refusal)
+            if extra is not None and name in names:
+                await self._check_further(name, cluster, extra)
         return self._results
 
-    async def _check_further(
-        self, name: str, cluster: Cluster, built: dict[str, Cluster], refusal: Slash24Error | None
-    ) -> None:
-        if refusal is not None:
-            await self._record(name, cluster, lambda: _raise(refusal))
-        elif name == _BLOCK_REUSED:
+    async def _check_further(self, name: str, cluster: Cluster, extra: asyncio.Task[dict[str, Cluster]]) -> None:
+        try:
+            built = await extra
+        except Slash24Error:
+            await self._record(name, cluster, lambda: extra)  # fails with the same error, and says so
+            return
+        if name == _BLOCK_REUSED:
             await self._record(name, built[_TWIN], lambda: self.block_reused(built[_TWIN]))
         else:
             left, right = self._pair(cluster, built, _SAME_ADDRESS[name])
@@ -193,9 +196,9 @@ class Runner:
         if f"same-address-{other.value}" in names:
             wanted |= {_THIRD: other, _FOURTH: other}
         self._extra = True
-        blocks = [IPv4Network(node["podCidr"]) for node in cluster.status["nodes"] if node["podCidr"]]
+        blocks = [block for block, _ in _blocks(cluster)]
         # Blocks are given out from the lowest on; the twin has to come to one that this cluster has.
-        nodes = max(2, 1 + min(_position(block, cluster) for block in blocks))
+        nodes = min(max(2, 1 + _position(blocks[0], cluster)), _MOST_TWIN_NODES)
         keys = await asyncio.gather(
             *(
                 asyncio.to_thread(
@@ -273,7 +276,7 @@ class Runner:
 
 
 def _blocks(cluster: Cluster) -> list[tuple[IPv4Network, str]]:
-    """Return the node blocks of a cluster's ready nodes, with whose each is."""
+    """Return the node blocks of a cluster's ready nodes, with whose each is, the lowest first."""
     nodes = cluster.status["nodes"]
     return sorted((IPv4Network(node["podCidr"]), node["name"]) for node in nodes if node["ready"] and node["podCidr"])
 
@@ -282,17 +285,6 @@ def _position(block: IPv4Network, cluster: Cluster) -> int:
     """Return how many blocks of the pod CIDR come before `block`."""
     first = IPv4Network(cluster.status["podCidr"]).network_address
     return (int(block.network_address) - int(first)) // block.num_addresses
-
-
-async def _outcome_of(extra: asyncio.Task[dict[str, Cluster]]) -> tuple[Slash24Error | None, dict[str, Cluster]]:
-    try:
-        return None, await extra
-    except Slash24Error as error:
-        return error, {}
-
-
-async def _raise(error: Slash24Error) -> Outcome:
-    raise error
 
 
 _TWIN, _THIRD, _FOURTH = _EXTRA_NAMES = ("slash24-test-twin", "slash24-test-third", "slash24-test-fourth")

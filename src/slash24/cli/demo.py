@@ -90,7 +90,9 @@ def _run(paths: LabPaths, folder: Path) -> int:
     from slash24.cli.lab import REAL
 
     click.echo("\n".join(REAL))
-    click.echo(f'\npicture   {picture}\nlook on   eval "$(slash24 lab env --lab {LAB})"; kubectl get pods -A -o wide')
+    click.echo(
+        f'\npicture   {picture}\nlook on   {_path()}eval "$(slash24 lab env --lab {LAB})"; kubectl get pods -A -o wide'
+    )
     click.echo(f"clean up  slash24 lab down --lab {LAB}    (or: make demo DEMO=--clean)")
     return 1 if failed else 0
 
@@ -137,6 +139,12 @@ def _output(words: list[str]) -> str:
     if done.returncode:
         raise StepFailedError(f"{Path(words[0]).name} ended with exit code {done.returncode}: {done.stderr.strip()}")
     return str(done.stdout)
+
+
+def _path() -> str:
+    """Return what a shell needs to find slash24 first, where it stands in an environment of this folder."""
+    programs = Path(sys.executable).parent
+    return f"export PATH=$PWD/{programs.relative_to(Path.cwd())}:$PATH; " if Path.cwd() in programs.parents else ""
 
 
 def _kubectl() -> str:

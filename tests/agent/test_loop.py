@@ -18,15 +18,14 @@ async def test_changes_during_a_sync_and_its_rest_are_one_more_sync() -> None:
 
     async def sync() -> None:
         begun.append(asyncio.get_running_loop().time())
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.03)
 
     loop = asyncio.create_task(keep_synced("x", sync, changed))
-    for _ in range(12):  # a change each 10 ms, during the first sync and a little after
-        await asyncio.sleep(0.01)
+    for _ in range(12):  # a change each 5 ms, during the first sync and a little after
+        await asyncio.sleep(0.005)
         changed.set()
-    await asyncio.sleep(0.3)
-    assert len(begun) == 2
-    assert begun[1] - begun[0] >= 0.2  # the work, and a rest as long
+    await until(lambda: len(begun) == 2)
+    assert begun[1] - begun[0] >= 0.15  # the work, and a rest four times as long
     changed.set()
     await until(lambda: len(begun) == 3)
     loop.cancel()

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from slash24.controller.main import ControllerConfig, run
-from slash24.kube.encode import EVENTS_PATH, NNC_PATH
+from slash24.kube.decode import NNC_PATH
+from slash24.kube.encode import EVENTS_PATH
 from tests.fakeapi import FakeApi
 
 NODES = "/api/v1/nodes"
@@ -100,6 +101,23 @@ async def test_an_overlap_is_refused_by_an_event_and_left_as_it_is(api: FakeApi)
     event = api.all(EVENTS_PATH)[0]
     assert (event["reason"], event["involvedObject"]["name"]) == ("NodeBlockRefused", "b")
     assert blocks(api) == {"a": "192.168.0.0/24", "b": "192.168.0.0/24"}
+    # Agents route what is published: of the two claims only the older one.
+    assert [item["metadata"]["name"] for item in api.all(NNC_PATH)] == ["a"]
+
+
+async def test_a_new_node_of_an_old_name_gets_a_mirror_of_its_own(api: FakeApi) -> None:
+    configure(api)
+    register(api, "a")
+    await until(api, lambda: len(api.all(NNC_PATH)) == 1)
+    api.remove(NODES, "a")
+    register(api, "a")
+    uid = api.get(NODES, "a")["metadata"]["uid"]
+
+    def renewed() -> bool:
+        owners = [item["metadata"]["ownerReferences"][0]["uid"] for item in api.all(NNC_PATH)]
+        return owners == [uid] and bool(api.all(NNC_PATH)[0].get("status"))
+
+    await until(api, renewed)
 
 
 @pytest.mark.parametrize("status", [409, 500, 503])

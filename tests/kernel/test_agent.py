@@ -19,6 +19,7 @@ from slash24.core.topology import Transport
 from slash24.dataplane import names
 from slash24.kernel import ethtool
 from slash24.kernel import netns as netns_files
+from slash24.kube import decode, encode
 from tests.conftest import Netns, NetnsFactory
 from tests.fakeapi import FakeApi
 
@@ -160,7 +161,9 @@ class Bed:
             via = ("via", node.address, "dev", f"p{node.number}", "onlink")
             self.router.run("ip", "route", "replace", block, *via)
         item = self.api.get(NODES, node.name)
-        self.api.put(NODES, {**item, "spec": {"podCIDR": block, "podCIDRs": [block]}})
+        item = self.api.put(NODES, {**item, "spec": {"podCIDR": block, "podCIDRs": [block]}})
+        settings = decode.settings(self.api.get(CONFIGS, "slash24-config"))
+        self.api.put(decode.NNC_PATH, encode.node_network_config(decode.node(item), settings))
 
     def close(self) -> None:
         for node in self.nodes:
@@ -212,7 +215,6 @@ def test_pods_reach_each_other_across_nodes_and_the_sources_are_those_of_the_ora
     from ipaddress import ip_address
 
     from slash24.core.snat import source_seen
-    from slash24.kube import decode
 
     one, two = pair
     vm = bed.machine("vm", 9)
@@ -434,6 +436,7 @@ def test_a_block_of_a_removed_node_leads_to_the_node_that_gets_it(bed: Bed) -> N
     a, _ = one.pod("a")
     two.stop()
     bed.api.remove(NODES, "n2")
+    bed.api.remove(decode.NNC_PATH, "n2")
     assert eventually(lambda: not one.netns.ip("route", "show", "192.168.1.0/24"))
     three = bed.node("n3", 6, "192.168.1.0/24")
     assert eventually(three.ready), three.log

@@ -9,7 +9,9 @@ from slash24.errors import Slash24Error
 
 log = logging.getLogger(__name__)
 
-_LONGEST_REST_S = 0.5
+#: The rest after a sync, in multiples of its work, and at most: one change is carried out at once, but when a hundred
+#: nodes join one after the other, many changes are one sync, and the work a fifth of the time.
+_REST, _LONGEST_REST_S = 4, 0.5
 
 
 async def keep_synced(
@@ -45,7 +47,6 @@ async def keep_synced(
             retry_s = min(retry_s * 2, 60.0)
             continue
         retry_s = 0.2
-        # As long as the work took, at most: when a hundred nodes join one after the other, many changes are one sync.
-        await asyncio.sleep(min(clock() - began, _LONGEST_REST_S))
+        await asyncio.sleep(min(_REST * (clock() - began), _LONGEST_REST_S))
         with suppress(TimeoutError):
             await asyncio.wait_for(changed.wait(), resync_s)

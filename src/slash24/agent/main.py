@@ -10,6 +10,7 @@ from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
 
+from slash24.agent.clusterwatch import ClusterWatch
 from slash24.agent.install import install_plugin, remove_network_list, write_network_list
 from slash24.agent.kernelevents import KernelEvents
 from slash24.agent.kernelstate import KernelState
@@ -29,7 +30,7 @@ from slash24.kernel import netns as netns_files
 from slash24.kernel import nft
 from slash24.kernel.netlink import Netlink
 from slash24.kube import decode, encode
-from slash24.kube.client import ApiError, KubeClient, Mirror
+from slash24.kube.client import ApiError, KubeClient
 from slash24.store.leases import Leases, NodeSettings
 
 log = logging.getLogger(__name__)
@@ -91,13 +92,6 @@ class Agent:
     def __init__(self, config: AgentConfig) -> None:
         self.config = config
         self._client = KubeClient(config.server, config.token, config.ca_file)
-        self._nodes = Mirror(self._client, "/api/v1/nodes", on_change=self._cluster_changed)
-        self._configs = Mirror(
-            self._client,
-            f"/api/v1/namespaces/{decode.CONFIG_NAMESPACE}/configmaps",
-            field_selector=f"metadata.name={decode.CONFIG_NAME}",
-            on_change=self._cluster_changed,
-        )
         self._leases = Leases(config.store, boot=boot_identity())
         self._netlink = Netlink()
         self._pods = Pods(self._leases, self._netlink)
@@ -106,6 +100,12 @@ class Agent:
         self._kernel_changed = asyncio.Event()
         self._node_changed = asyncio.Event()
         self._probe_now = asyncio.Event()
+        self._cluster = ClusterWatch(
+            self._client,
+            config.node_name,
+            network_changed=self._network_changed,
+            own_changed=self._node_changed.set,
+        )
         self._kernel_events = KernelEvents(self._kernel_changed)
         self._uplink: Uplink | None = None
         self._probe: IPAddress | None = None
@@ -124,8 +124,7 @@ class Agent:
         await self._plugin.start()
         with self._kernel_events.listening():
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._nodes.run())
-                tasks.create_task(self._configs.run())
+                tasks.create_task(self._cluster.run())
                 tasks.create_task(
                     keep_synced("network", self._sync, self._kernel_changed, resync_s=RESYNC_S, failed=self._complain)
                 )
@@ -141,26 +140,21 @@ class Agent:
 
     # What wakes the loops
 
-    def _cluster_changed(self) -> None:
+    def _network_changed(self) -> None:
         self._kernel_changed.set()
-        self._node_changed.set()
         self._probe_now.set()
 
     # The kernel's state
 
-    def _view(self) -> View | None:
-        config = self._configs.objects.get((decode.CONFIG_NAMESPACE, decode.CONFIG_NAME))
-        if not self._nodes.synced.is_set() or config is None:
-            return None
-        return decode.view(config, self._nodes.objects.values())
-
     async def _sync(self) -> None:
-        view = self._view()
+        view = self._cluster.view()
         if view is None:
             return
         me = view.node(self.config.node_name)
-        if me is None or me.address is None or not me.blocks:
-            # Before the controller has been here; or an API that lost its nodes, when what stands is kept (F40).
+        own = self._cluster.own_node()
+        if me is None or me.address is None or not me.blocks or own is None or own["metadata"]["uid"] != me.uid:
+            # Before the controller has been here, when a node of the same name may have left its block; or an API that
+            # lost its nodes, when what stands is kept (F40).
             self._set_status("the node has no block of the pod CIDR yet")
             return
         refused = [found for found in conflicts(view.settings.pod_cidr, view.nodes) if found.node == me.name]
@@ -211,7 +205,7 @@ class Agent:
         self._complaint = error.message
 
     async def _event(self, reason: str, message: str) -> None:
-        node = self._nodes.objects.get(("", self.config.node_name), {})
+        node = self._cluster.own_node() or {}
         uid = node.get("metadata", {}).get("uid", "")
         event = encode.node_event("slash24-agent", self.config.node_name, uid, reason, message)
         await self._client.create(encode.EVENTS_PATH, event)
@@ -289,7 +283,7 @@ class Agent:
         # What was proven before a restart of the agent holds until it is refuted.
         ready, failures, number = self._leases.get(STATUS_KEY) == READY, 0, 0
         while True:
-            view = self._view()
+            view = self._cluster.view()
             me = view.node(self.config.node_name) if view else None
             if view is None or me is None or self._uplink is None:
                 await self._woken(_RETRY_S)
@@ -346,16 +340,18 @@ class Agent:
         if status == READY or self._verdict is None or not self._verdict.ok:
             self._leases.put(STATUS_KEY, status)
 
-    # The Node object
+    # What the API is told
 
     async def _report(self) -> None:
-        """Make the Node object say where the probe is, and whether the network works."""
-        node = self._nodes.objects.get(("", self.config.node_name))
+        """Tell the other nodes where the probe is, and everybody whether the network works."""
+        node, config = self._cluster.own_node(), self._cluster.own_config()
         if node is None:
             return
-        path = f"/api/v1/nodes/{self.config.node_name}"
-        if self._probe is not None and decode.node(node).probe != self._probe:
-            await self._client.patch(path, encode.probe_annotation(self._probe))
+        if config is not None and self._probe is not None:
+            said = encode.network_annotations(self._probe, ready=self._verdict is not None and self._verdict.ok)
+            if not said.items() <= (config["metadata"].get("annotations") or {}).items():
+                patch = {"metadata": {"annotations": said}}
+                await self._client.patch(f"{decode.NNC_PATH}/{self.config.node_name}", patch)
         if self._verdict is None:
             return
         now = decode.condition(node, "NetworkUnavailable")
@@ -365,7 +361,7 @@ class Agent:
             wanted = ("True", "SlashDataplaneFailed", self._verdict.reason)
         if (now.get("status"), now.get("reason"), now.get("message")) != wanted:
             patch = encode.network_condition(wanted[0] == "True", wanted[1], wanted[2])
-            await self._client.patch(f"{path}/status", patch, kind="strategic")
+            await self._client.patch(f"/api/v1/nodes/{self.config.node_name}/status", patch, kind="strategic")
 
 
 def _node_settings(view: View, me: Node, mtu_bytes: int) -> NodeSettings:

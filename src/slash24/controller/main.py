@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from slash24.core.addresses import IPNetwork
-from slash24.core.cluster import Settings, View
+from slash24.core.cluster import Settings, View, without_conflicts
 from slash24.core.ipam import Assignment, assign_blocks, node_blocks
 from slash24.errors import Slash24Error
 from slash24.kube import decode, encode
@@ -56,7 +56,7 @@ class Controller:
             field_selector=f"metadata.name={decode.CONFIG_NAME}",
             on_change=wake,
         )
-        self._mirrored = Mirror(self._client, encode.NNC_PATH, on_change=wake)
+        self._mirrored = Mirror(self._client, decode.NNC_PATH, on_change=wake)
         #: Blocks written but not yet seen in the mirror, by the node's uid, and until when the mirror may take its
         #: time. They are not given to another.
         self._written: dict[str, tuple[IPNetwork, float]] = {}
@@ -165,11 +165,12 @@ class Controller:
     # NodeNetworkConfig
 
     async def _mirror(self, view: View) -> None:
+        """Publish each node's block. Agents route what stands here, so a claim that is refused doesn't."""
         if not self._mirrored.synced.is_set():
             return
         wanted = {
-            ("kube-system", node.name): encode.node_network_config(node, view.settings)
-            for node in view.nodes
+            (decode.CONFIG_NAMESPACE, node.name): encode.node_network_config(node, view.settings)
+            for node in without_conflicts(view).nodes
             if node.blocks
         }
         have = self._mirrored.objects
@@ -177,6 +178,9 @@ class Controller:
         for key, target in wanted.items():
             if key not in have:
                 writes.append(lambda target=target: self._create(target))  # type: ignore[misc]
+            elif decode.network_of(have[key]).uid != decode.network_of(target).uid:
+                # Of an earlier node of that name, as what that node's agent said of itself is.
+                writes.append(lambda key=key: self._delete(key[1]))  # type: ignore[misc]
             elif have[key].get("status") != target["status"]:
                 writes.append(lambda old=have[key], new=target: self._replace(old, new))  # type: ignore[misc]
         writes += [lambda key=key: self._delete(key[1]) for key in have.keys() - wanted.keys()]  # type: ignore[misc]
@@ -184,17 +188,17 @@ class Controller:
 
     async def _create(self, target: Mapping[str, Any]) -> None:
         with suppress_status(409):
-            made = await self._client.create(encode.NNC_PATH, dict(target))
+            made = await self._client.create(decode.NNC_PATH, dict(target))
             if made.get("status") != target["status"]:  # a status subresource, whose part create() ignores
                 await self._replace(made, target)
 
     async def _replace(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         body = {**old, "status": new["status"]}
-        await self._client.replace(f"{encode.NNC_PATH}/{old['metadata']['name']}/status", body)
+        await self._client.replace(f"{decode.NNC_PATH}/{old['metadata']['name']}/status", body)
 
     async def _delete(self, name: str) -> None:
         with suppress_status(404):
-            await self._client.delete(f"{encode.NNC_PATH}/{name}")
+            await self._client.delete(f"{decode.NNC_PATH}/{name}")
             log.info("node %s is gone: its block is free", name)
 
     # Events

@@ -88,7 +88,7 @@ def conflicts(pod_cidr: IPNetwork, nodes: Iterable[Node]) -> tuple[Conflict, ...
     wide: list[tuple[IPNetwork, str]] = []
     for node in sorted(nodes, key=lambda node: (node.created, node.name)):
         for block in node.blocks:
-            if not (block.version == pod_cidr.version and block.subnet_of(pod_cidr)):  # type: ignore[arg-type]
+            if block.prefixlen < pod_cidr.prefixlen or block.network_address not in pod_cidr:
                 found.append(Conflict(node.name, str(block), f"it is outside the pod CIDR {pod_cidr}"))
                 continue
             other = kept.get((int(block.network_address), block.prefixlen))

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,6 +15,9 @@ _PATCH = {
     "json": "application/json-patch+json",
 }
 _REQUEST_S = 30.0
+
+Object = dict[str, Any]
+Key = tuple[str, str]  # (namespace, name)
 
 
 class ApiError(Slash24Error):
@@ -131,16 +134,27 @@ def _refusal(status: int, content: bytes) -> ApiError:
 class Mirror:
     """A local copy of one collection: `objects` by (namespace, name).
 
+    on_item: told of each object that came, changed or went (None). on_change: called after any such news.
+
     It survives a server that restarts or is away for hours: it keeps what it has, and lists anew when it has to. A list
     that fails changes nothing; `synced` is set once the first list is in.
     """
 
-    def __init__(self, client: KubeClient, path: str, *, field_selector: str = "", on_change: Any = None) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        path: str,
+        *,
+        field_selector: str = "",
+        on_change: Callable[[], None] = lambda: None,
+        on_item: Callable[[Key, Object | None], None] = lambda _key, _item: None,
+    ) -> None:
         self._client = client
         self._path = path
         self._field_selector = field_selector
-        self._on_change = on_change or (lambda: None)
-        self.objects: dict[tuple[str, str], dict[str, Any]] = {}
+        self._on_change = on_change
+        self._on_item = on_item
+        self.objects: dict[Key, Object] = {}
         self.synced = asyncio.Event()
         self._version = ""
 
@@ -168,21 +182,27 @@ class Mirror:
 
     async def _list(self) -> None:
         answer = await self._client.list(self._path, field_selector=self._field_selector)
-        self.objects = {_key(item): item for item in answer["items"]}
+        before, self.objects = self.objects, {_key(item): item for item in answer["items"]}
         self._version = answer["metadata"]["resourceVersion"]
         self.synced.set()
+        for key in before.keys() - self.objects.keys():
+            self._on_item(key, None)
+        for key, item in self.objects.items():
+            self._on_item(key, item)
         self._on_change()
 
     def _take(self, kind: str, item: dict[str, Any]) -> None:
         self._version = item["metadata"]["resourceVersion"]
         if kind == "BOOKMARK":
             return
+        key = _key(item)
         if kind == "DELETED":
-            self.objects.pop(_key(item), None)
+            self.objects.pop(key, None)
         else:
-            self.objects[_key(item)] = item
+            self.objects[key] = item
+        self._on_item(key, self.objects.get(key))
         self._on_change()
 
 
-def _key(item: dict[str, Any]) -> tuple[str, str]:
+def _key(item: Object) -> Key:
     return item["metadata"].get("namespace", ""), item["metadata"]["name"]

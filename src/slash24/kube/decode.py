@@ -12,8 +12,10 @@ from slash24.core.topology import Transport
 from slash24.errors import Slash24Error
 
 CONFIG_NAMESPACE, CONFIG_NAME = "kube-system", "slash24-config"
-#: An agent says by this on its own Node where its probe answers.
+NNC_PATH = f"/apis/acn.azure.com/v1alpha/namespaces/{CONFIG_NAMESPACE}/nodenetworkconfigs"
+#: An agent says by these on its own NodeNetworkConfig where its probe answers, and whether packets cross its network.
 PROBE_ANNOTATION = "slash24.io/probe-address"
+READY_ANNOTATION = "slash24.io/network-ready"
 
 Object = Mapping[str, Any]
 
@@ -23,7 +25,7 @@ class DecodeError(Slash24Error):
 
 
 def node(source: Object) -> Node:
-    """Return the value of a v1 Node. Addresses and blocks that can't be read are left out."""
+    """Return the value of a v1 Node as a controller sees it. Addresses and blocks that can't be read are left out."""
     metadata, spec, status = source.get("metadata", {}), source.get("spec", {}), source.get("status", {})
     internal = (entry["address"] for entry in status.get("addresses") or () if entry.get("type") == "InternalIP")
     blocks = spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else [])
@@ -31,10 +33,26 @@ def node(source: Object) -> Node:
         name=metadata.get("name", ""),
         address=next((found for found in map(_address, internal) if found is not None), None),
         blocks=tuple(found for found in map(_network, blocks) if found is not None),
-        probe=_address((metadata.get("annotations") or {}).get(PROBE_ANNOTATION, "")),
-        ready=condition(source, "Ready").get("status") == "True",
         created=metadata.get("creationTimestamp", ""),
         uid=metadata.get("uid", ""),
+    )
+
+
+def network_of(source: Object) -> Node:
+    """Return what a NodeNetworkConfig tells of its node. Addresses and blocks that can't be read are left out."""
+    metadata, status = source.get("metadata", {}), source.get("status", {})
+    containers: list[Object] = status.get("networkContainers") or []
+    annotations = metadata.get("annotations") or {}
+    owner: Object = next(iter(metadata.get("ownerReferences") or ()), {})
+    blocks = (_network(container.get("primaryIP", "")) for container in containers)
+    return Node(
+        name=metadata.get("name", ""),
+        address=_address(containers[0].get("nodeIP", "")) if containers else None,
+        blocks=tuple(block for block in blocks if block is not None),
+        probe=_address(annotations.get(PROBE_ANNOTATION, "")),
+        ready=annotations.get(READY_ANNOTATION) == "true",
+        created=metadata.get("creationTimestamp", ""),
+        uid=owner.get("uid", ""),
     )
 
 

@@ -6,9 +6,8 @@ from typing import Any
 
 from slash24.core.addresses import IPAddress, IPNetwork
 from slash24.core.cluster import Node, Settings
-from slash24.kube.decode import PROBE_ANNOTATION
+from slash24.kube.decode import CONFIG_NAMESPACE, PROBE_ANNOTATION, READY_ANNOTATION
 
-NNC_PATH = "/apis/acn.azure.com/v1alpha/namespaces/kube-system/nodenetworkconfigs"
 EVENTS_PATH = "/api/v1/namespaces/default/events"
 
 
@@ -51,9 +50,9 @@ def network_condition(unavailable: bool, reason: str, message: str) -> dict[str,
     return {"status": {"conditions": [condition]}}
 
 
-def probe_annotation(address: IPAddress) -> dict[str, Any]:
-    """Return the patch of a node that says where its probe answers."""
-    return {"metadata": {"annotations": {PROBE_ANNOTATION: str(address)}}}
+def network_annotations(probe: IPAddress, *, ready: bool) -> dict[str, str]:
+    """Return what an agent says on its NodeNetworkConfig: where its probe answers, whether packets cross."""
+    return {PROBE_ANNOTATION: str(probe), READY_ANNOTATION: "true" if ready else "false"}
 
 
 def node_blocks(resource_version: str, blocks: list[IPNetwork]) -> dict[str, Any]:
@@ -70,7 +69,7 @@ def node_network_config(node: Node, settings: Settings) -> dict[str, Any]:
         "kind": "NodeNetworkConfig",
         "metadata": {
             "name": node.name,
-            "namespace": "kube-system",
+            "namespace": CONFIG_NAMESPACE,
             "labels": {"kubernetes.azure.com/podnetwork-type": "overlay", "managed": "true"},
             "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": node.name, "uid": node.uid}],
         },

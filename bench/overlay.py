@@ -41,7 +41,7 @@ def _node(view: View, machine: Machine, transport: Transport, pod: Path) -> IPv4
     ):
         uplink = state.uplink(machine.address)
         dataplane = compile_dataplane(view, machine.name, uplink)
-        state.sync(dataplane, uplink, thorough=True)
+        state.sync(dataplane, uplink, look=True, thorough=True)
         leases.configure(
             NodeSettings(
                 machine.name,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import chain
 
 from slash24.dataplane.names import TABLES
@@ -19,19 +20,30 @@ from slash24.kernel.monitor import (
 from slash24.kernel.netlink import ROUTE_PROTOCOL
 
 _LINK_CHANGES = frozenset({"link", "link deleted", "address", "address deleted"})
+_TUNNEL_CHANGES = _LINK_CHANGES | {"neighbour", "neighbour deleted", "forwarding", "forwarding deleted"}
 _POD_PREFIX = 32  # pods come and go all the time, and are none of the overlay's business
 
 
-class KernelEvents:
-    """Sets `changed` when the node's network has to be looked at again."""
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much we have done so far of what the kernel tells without saying who did it."""
 
-    def __init__(self, changed: asyncio.Event) -> None:
+    transactions: int = 0  # of nft
+    forwarding: int = 0  # forwarding entries added or removed
+
+
+class KernelEvents:
+    """Sets `changed` when somebody else changed something of the node's network, so that it has to be looked at."""
+
+    def __init__(self, changed: asyncio.Event, own_port: int) -> None:
+        """own_port: the netlink socket by which the agent makes its own changes."""
         self._changed = changed
+        self._own_port = own_port
         self._monitors: tuple[Monitor, ...] = ()
         self._tunnel = self._uplink = 0
-        self._suspicious = False
+        self._news = self._suspicious = False
         self._applying = False
-        self._heard, self._transactions = False, 0  # while applying
+        self._transactions = self._forwarding = 0  # heard of while applying
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -54,45 +66,56 @@ class KernelEvents:
         """Say which links matter, by their indexes; 0 for one that there isn't."""
         self._tunnel, self._uplink = tunnel, uplink
 
+    def take_news(self) -> bool:
+        """Return whether somebody has changed something since the last call."""
+        news, self._news = self._news, False
+        return news
+
     def take_suspicion(self) -> bool:
         """Return whether something has happened since the last call that only a thorough look finds."""
         suspicious, self._suspicious = self._suspicious, False
         return suspicious
 
     @contextmanager
-    def applying(self, transactions: Callable[[], int]) -> Iterator[None]:
-        """Take what the kernel tells meanwhile for our own doing.
+    def applying(self, made: Callable[[], Counts]) -> Iterator[None]:
+        """Tell our own changes from those of others, also of the kinds of which the kernel doesn't say whose they are.
 
-        transactions: how many nft transactions we have made so far; one more than ours is somebody else's.
+        made: how many of those we have made so far; more than that are somebody else's.
         """
-        before = transactions()
-        self._applying, self._heard, self._transactions = True, False, 0
+        before = made()
+        self._applying, self._transactions, self._forwarding = True, 0, 0
         try:
             yield
             self.hear()
         finally:
             self._applying = False
-        # Somebody else may have been at it in the same moment: a second look, which ends this if nothing was to do.
-        if self._heard:
-            self._changed.set()
-        if self._transactions > transactions() - before:
+        ours = made()
+        if self._forwarding != ours.forwarding - before.forwarding:
+            self._wake()
+        if self._transactions > ours.transactions - before.transactions:
             self._suspect()
 
     def hear(self) -> None:
         """Take in what the kernel has told."""
         for change in chain.from_iterable(monitor.changes() for monitor in self._monitors):
+            if change.port and change.port == self._own_port:
+                continue
             if change.what == "transaction":
                 self._transactions += 1
+            elif self._applying and change.what.startswith("forwarding"):
+                self._forwarding += self._tunnel in (0, change.device)
             elif self._is_suspicious(change):
                 self._suspect()
             elif self._is_ours(change):
-                self._heard = True
-                if not self._applying:
-                    self._changed.set()
+                self._wake()
+
+    def _wake(self) -> None:
+        self._news = True
+        self._changed.set()
 
     def _suspect(self) -> None:
         self._suspicious = True
-        self._changed.set()
+        self._wake()
 
     def _is_suspicious(self, change: Change) -> bool:
         """Return whether more may be gone than is told: with the uplink's address, for one, go the routes to pods."""
@@ -104,6 +127,7 @@ class KernelEvents:
         )
 
     def _is_ours(self, change: Change) -> bool:
+        """Return whether a change is of something that we keep."""
         match change.what:
             case "settings":
                 return True
@@ -111,6 +135,4 @@ class KernelEvents:
                 return change.prefix < _POD_PREFIX
             case "route deleted":
                 return change.prefix < _POD_PREFIX and change.protocol == ROUTE_PROTOCOL
-            case "neighbour" | "neighbour deleted":
-                return change.device == self._tunnel
-        return change.what in _LINK_CHANGES and change.device == self._tunnel
+        return change.what in _TUNNEL_CHANGES and change.device == self._tunnel

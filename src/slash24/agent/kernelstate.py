@@ -4,6 +4,7 @@ import errno
 import logging
 from ipaddress import IPv4Address, IPv4Interface
 
+from slash24.agent.kernelevents import Counts
 from slash24.core.addresses import IPAddress
 from slash24.dataplane import names
 from slash24.dataplane.nft import Table, render_change
@@ -146,15 +147,25 @@ def _sorted(routes: frozenset[Route]) -> list[Route]:
 
 
 class KernelState:
-    """The node's kernel, and which of our nft tables it is known to have. For one thread at a time."""
+    """The node's kernel, and what of ours it is known to have. For one thread at a time."""
 
     def __init__(self, netns: int | None = None) -> None:
         self._netns = netns
         self._netlink = Netlink(netns)
+        self._overlay: Overlay | None = None
         self._tables: dict[str, Table] = {}
         self._generation = 0  # of nft, when they were last known to be as they should
         self._listing = ""  # their text then; "" if it wasn't looked at
-        self.transactions = 0  # of nft, so far
+        self._transactions = self._forwarding = 0
+
+    @property
+    def port(self) -> int:
+        """The netlink socket by which the changes are made, as the kernel names it when it tells of them."""
+        return self._netlink.port
+
+    def made(self) -> Counts:
+        """Return how much has been done so far."""
+        return Counts(self._transactions, self._forwarding)
 
     def close(self) -> None:
         self._netlink.close()
@@ -162,17 +173,25 @@ class KernelState:
     def uplink(self, address: IPAddress) -> Uplink:
         return find_uplink(self._netlink, address)
 
-    def sync(self, wanted: Dataplane, uplink: Uplink, *, thorough: bool) -> list[str]:
+    def sync(self, wanted: Dataplane, uplink: Uplink, *, look: bool, thorough: bool) -> list[str]:
         """Make the kernel what `wanted` says; return what had to be done, in words.
 
-        thorough: look at the nft tables too, not only at what is known of them.
+        look: somebody else may have changed something, so that what was made last isn't all that is known.
+        thorough: look at the nft tables too.
         """
         # Tables first: nobody reaches the tunnel's port before it is guarded.
         done = [*self._sync_tables(wanted.tables, thorough=thorough)]
-        change = diff_overlay(wanted.overlay, read_overlay(self._netlink))
+        look = look or thorough or self._overlay is None
+        actual = read_overlay(self._netlink) if look or self._overlay is None else self._overlay
+        self._overlay = None  # not known, if the change fails
+        change = diff_overlay(wanted.overlay, actual)
         if not change.empty:
+            self._forwarding += len(change.add.forwarding) + len(change.remove.forwarding)
             apply_overlay(self._netlink, change, uplink)
             done.append(change.summary())
+        self._overlay = wanted.overlay
+        if not look and change.tunnel is None:
+            return done
         if wanted.overlay.tunnel is not None:
             done += self._sync_offloads(uplink)
         for setting in wanted.sysctls:
@@ -198,16 +217,17 @@ class KernelState:
         if suspected:
             self._tables.clear()  # replace all
         scripts = {}
+        fresh = nft.generation(self._netns) == nft.FIRST_GENERATION  # nobody has counted anything
         for table in wanted:
             known = self._tables.get(table.name)
-            counted = nft.counters(table.name, self._netns) if known is None else {}
+            counted = nft.counters(table.name, self._netns) if known is None and not fresh else {}
             scripts[table.name] = render_change(known, table, counted)
         script = "".join(scripts.values())
         if not script:
             return []
         before = nft.generation(self._netns)
         nft.apply_script(script, self._netns)
-        self.transactions += 1
+        self._transactions += 1
         self._tables = {table.name: table for table in wanted}
         # Where others change tables of theirs all the time, the generation alone would have us replace ours each time.
         self._listing = nft.list_tables(self._tables, self._netns) if suspected else ""

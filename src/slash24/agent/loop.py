@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 #: The rest after a sync, in multiples of its work, and at most: one change is carried out at once, but when a hundred
 #: nodes join one after the other, many changes are one sync, and the work a fifth of the time.
-_REST, _LONGEST_REST_S = 4, 0.5
+_REST, _LONGEST_REST_S = 4, 2.0
 
 
 async def keep_synced(

@@ -106,7 +106,7 @@ class Agent:
             network_changed=self._network_changed,
             own_changed=self._node_changed.set,
         )
-        self._kernel_events = KernelEvents(self._kernel_changed)
+        self._kernel_events = KernelEvents(self._kernel_changed, self._kernel.port)
         self._uplink: Uplink | None = None
         self._probe: IPAddress | None = None
         self._verdict: Verdict | None = None
@@ -170,9 +170,11 @@ class Agent:
         wanted = compile_dataplane(view, me.name, uplink)
         # In a thread: with thousands of nodes it takes a while, and ADDs shall not wait.
         started = loop.time()
-        with self._kernel_events.applying(lambda: self._kernel.transactions):
-            done = await asyncio.to_thread(self._kernel.sync, wanted, uplink, thorough=thorough)
-            self._kernel_events.follow(tunnel=self._index(names.TUNNEL), uplink=self._index(uplink.name))
+        look = self._kernel_events.take_news()
+        with self._kernel_events.applying(self._kernel.made):
+            done = await asyncio.to_thread(self._kernel.sync, wanted, uplink, look=look, thorough=thorough)
+            if look or done:
+                self._kernel_events.follow(tunnel=self._index(names.TUNNEL), uplink=self._index(uplink.name))
         if done:
             log.info("%s in %.0f ms", "; ".join(done), (loop.time() - started) * 1000)
         self._leases.configure(_node_settings(view, me, wanted.pod_mtu_bytes))

@@ -28,13 +28,15 @@ _NAMES = {
     16: "link", 17: "link deleted", 20: "address", 21: "address deleted", 24: "route", 25: "route deleted",
     28: "neighbour", 29: "neighbour deleted", 80: "settings",
 }  # fmt: skip
+_AF_BRIDGE = 7  # a neighbour of this family is a forwarding entry
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One change. `device` is the link's index (0: unknown or of no link); "lost" means that changes were missed.
 
-    `table`: of the change "nft", the name of the table.
+    `table`: of the change "nft", the name of the table. `port`: the netlink socket by which it was asked for; 0 where
+    the kernel doesn't say, as for all forwarding entries, and for links before Linux 6.2.
     """
 
     what: str
@@ -42,6 +44,7 @@ class Change:
     prefix: int = 0
     protocol: int = 0
     table: str = ""
+    port: int = 0
 
 
 class Monitor:
@@ -116,12 +119,14 @@ class TableMonitor(Monitor):
 def _decode(packet: bytes) -> Iterator[Change]:
     offset = 0
     while offset + 16 <= len(packet):
-        length, kind = struct.unpack_from("=IH", packet, offset)
+        length, kind, _, _, port = struct.unpack_from("=IHHII", packet, offset)
         what = _NAMES.get(kind)
         if what in ("link", "link deleted", "address", "address deleted", "neighbour", "neighbour deleted"):
-            yield Change(what, struct.unpack_from("=i", packet, offset + 20)[0])
+            forwarding = what.startswith("neighbour") and packet[offset + 16] == _AF_BRIDGE
+            what = what.replace("neighbour", "forwarding") if forwarding else what
+            yield Change(what, struct.unpack_from("=i", packet, offset + 20)[0], port=port)
         elif what in ("route", "route deleted"):
-            yield Change(what, 0, packet[offset + 17], packet[offset + 21])
+            yield Change(what, 0, packet[offset + 17], packet[offset + 21], port=port)
         elif what:
-            yield Change(what)
+            yield Change(what, port=port)
         offset += (length + 3) & ~3

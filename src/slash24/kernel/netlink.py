@@ -370,6 +370,12 @@ class Netlink:
     def fileno(self) -> int:
         return self._socket.fileno()
 
+    @property
+    def port(self) -> int:
+        """The socket's netlink address: the kernel names it in what it tells others of our changes."""
+        port: int = self._socket.getsockname()[0]
+        return port
+
     def send(self, *requests: Request, ignore: frozenset[int] | set[int] = frozenset()) -> None:
         """Carry out `requests` in order.
 

@@ -14,6 +14,9 @@ from slash24.kernel.netns import inside
 _NETLINK_NETFILTER = 12
 _GETGEN = (10 << 8) | 16  # NFNL_SUBSYS_NFTABLES, NFT_MSG_GETGEN
 
+#: The generation of a namespace in which there was no transaction yet.
+FIRST_GENERATION = 1
+
 
 class NftError(Slash24Error):
     """nft refused a script; `script` is what it was given."""

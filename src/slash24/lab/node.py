@@ -25,6 +25,8 @@ from slash24.lab.kubelet.main import run as run_kubelet
 #: What of a node's disk outlives a reboot: folder on the disk -> folder in the node.
 _DISK = {"slash24": Path("/var/lib/slash24"), "kubelet": Path("/var/lib/kubelet"), "log": Path("/var/log/slash24")}
 _OWN_FOLDERS = (Path("/etc"), Path("/opt"), Path("/var/lib"), Path("/var/log"))
+#: Folders of the machine that are another runtime's: its networks are none of the node's.
+_HIDDEN = (Path("/etc/cni"), Path("/opt/cni"))
 _RESTART_S = (0.1, 10.0)  # first and longest pause before a part that ended is started again
 
 
@@ -107,6 +109,9 @@ def _mount(spec: NodeSpec) -> None:
     mounts.mount("tmpfs", Path("/run"), "tmpfs", mounts.MS_NOSUID | mounts.MS_NODEV, "mode=755")
     for folder in _OWN_FOLDERS:
         mounts.overlay(folder, Path("/run/slash24-layers", folder.relative_to("/").as_posix().replace("/", "-")))
+    for folder in _HIDDEN:
+        folder.mkdir(exist_ok=True)
+        mounts.mount("tmpfs", folder, "tmpfs", mounts.MS_NOSUID | mounts.MS_NODEV, "mode=755")
     for name, target in _DISK.items():
         target.mkdir(parents=True, exist_ok=True)
         mounts.mount(f"/proc/self/fd/{disk}/{name}", target, flags=mounts.MS_BIND)

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,10 +27,11 @@ def eventually(look: Callable[[], T], patience_s: float = 10.0) -> T:
 
 
 class LabUnderTest:
-    """One lab, in a SLASH24_HOME of its own."""
+    """One lab, in a SLASH24_HOME of its own. `words` stand before each of its commands: who gives it, and where."""
 
-    def __init__(self, home: Path, name: str = "default") -> None:
+    def __init__(self, home: Path, name: str = "default", words: Sequence[str] = ()) -> None:
         self.paths = LabPaths(home, name)
+        self._words = words
         self.environment = {**os.environ, "SLASH24_HOME": str(home), "SLASH24_LAB": name, "HOME": str(home.parent)}
         self.environment.pop("KUBECONFIG", None)
 
@@ -38,7 +39,7 @@ class LabUnderTest:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [_COMMAND, *arguments],
+            [*self._words, _COMMAND, *arguments],
             env=self.environment,
             cwd=self.paths.home.parent,
             text=True,
@@ -60,7 +61,7 @@ class LabUnderTest:
 
     def kubectl(self, *arguments: str, code: int | None = 0, stdin: str = "", cluster: str = "lab") -> str:
         """Run the real kubectl against a cluster of the lab; return what it says."""
-        words = [str(_KUBECTL), "--kubeconfig", str(self.paths.kubeconfig), "--request-timeout", "20s"]
+        words = [*self._words, str(_KUBECTL), "--kubeconfig", str(self.paths.kubeconfig), "--request-timeout", "20s"]
         words += ["--context", cluster]
         done = subprocess.run(
             [*words, *arguments], input=stdin, env=self.environment, capture_output=True, text=True, timeout=60,

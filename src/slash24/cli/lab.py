@@ -21,6 +21,7 @@ REAL = (
     "real: packets, routes, address translation, limits, the CNI plugin, the agent and the controller",
     "emulated: Azure's fabric and API, the Kubernetes API server, the kubelet; no images, no Azure timing, no SLA",
 )
+ROOTLESS = "without root: kernel profile, one user in pods, no control groups (docs/rootless.md)"
 _NODE_COLUMNS = (
     Column("CLUSTER", "cluster"),
     Column("NODE", "name"),
@@ -64,11 +65,14 @@ def _paths(ui: Ui) -> LabPaths:
 @click.option("--transport", type=Choice(["encapsulated", "routed"]), default="encapsulated", show_default=True,
               help="How pods reach other nodes: VXLAN, or the fabric's routes.")  # fmt: skip
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the servers.  [default: a free one]")
+@click.option("--rootless", is_flag=True, envvar="SLASH24_ROOTLESS",
+              help="Use no right of root's; so it is for every other user.  (SLASH24_ROOTLESS)")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Check the machine, show what would be made, change nothing.")
 @common
 def up(
-    ui: Ui, name: str | None, nodes: int, pods_per_node: int, no_cluster: bool, transport: str, port: int, dry_run: bool
-) -> None:
+    ui: Ui, name: str | None, nodes: int, pods_per_node: int, no_cluster: bool, transport: str, port: int,
+    rootless: bool, dry_run: bool,
+) -> None:  # fmt: skip
     """Start a lab with a small Overlay cluster."""
     from slash24.cli.launch import start_server
     from slash24.cli.progress import Progress
@@ -84,7 +88,10 @@ def up(
             why="nothing was changed",
             fix=f"slash24 lab status{_named(ui)}, or slash24 lab down{_named(ui)}",
         )
-    abilities.require_all()
+    rootless = _is_rootless(paths, rootless)
+    abilities.require_all(rootless=rootless)
+    if rootless:
+        ui.note(ROOTLESS)
     if dry_run:
         _tell_plan(ui, nodes, pods_per_node, no_cluster=no_cluster, transport=transport)
         return
@@ -92,7 +99,7 @@ def up(
     began = time.monotonic()
     left_over = paths.root.exists()
     try:
-        start_server(paths, port)
+        start_server(paths, port, rootless=rootless)
     except BaseException:
         if not left_over:
             teardown.remove(paths)
@@ -114,6 +121,20 @@ def up(
     ui.note(f'use it: eval "$(slash24 lab env{_named(ui)})"; kubectl get nodes -o wide')
     if ui.output not in ("table", "wide"):
         ui.show(_status(ui), ())
+
+
+def _is_rootless(paths: LabPaths, wanted: bool) -> bool:
+    """Tell whether a lab is to do without root: a new one as wanted, one that is there already as it began."""
+    wanted = wanted or os.geteuid() != 0
+    if not paths.database.exists():
+        return wanted
+    if wanted and not paths.holder.exists():
+        raise UsageError(
+            f'lab "{paths.name}" was begun with root',
+            why="its namespaces are root's",
+            fix=f"slash24 lab down {paths.name}, or choose another name",
+        )
+    return paths.holder.exists()
 
 
 def _named(ui: Ui) -> str:
@@ -252,6 +273,8 @@ def status(ui: Ui, wait: bool, timeout: float) -> int:
 
 def _print_status(ui: Ui, found: dict[str, Any]) -> None:
     click.echo(f"lab {found['name']}   server {found['server']['url']}   pid {found['server']['pid']}")
+    if found["rootless"]:
+        click.echo(ROOTLESS)
     for vnet in found["virtualNetworks"]:
         subnets = ", ".join(f"{subnet['name']} {subnet['addressPrefix']}" for subnet in vnet["subnets"])
         machine = f"   vm {vnet['virtualMachine']}" if vnet["virtualMachine"] else ""
@@ -307,6 +330,7 @@ def shell(ui: Ui, machine: str, command: tuple[str, ...]) -> None:
     for cluster in found["clusters"]:
         for node in cluster["nodes"]:
             if node["name"] == machine:
+                ui.go_inside()
                 pid = (_paths(ui).node(machine) / "pid").read_text().split()[0]
                 os.execvp("nsenter", ["nsenter", "-t", pid, "-m", "-n", "-u", "-i", "-p", "--", *command])  # noqa: S606
     kubectl = shutil.which("kubectl")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from contextlib import suppress
 
-from slash24.errors import Slash24Error
+from slash24.errors import Slash24Error, UsageError
 from slash24.lab.paths import LabPaths
 
 _PATIENCE_S = 60.0
@@ -17,15 +17,14 @@ class ServerFailedError(Slash24Error):
     """The lab's server did not come up."""
 
 
-def start_server(paths: LabPaths, port: int) -> None:
+def start_server(paths: LabPaths, port: int, *, rootless: bool) -> None:
     """Start the server of a lab and return when it serves. Raises what kept it from starting."""
     import select
 
-    paths.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    paths.home.chmod(0o700) if paths.home.stat().st_uid == os.geteuid() else None
+    _make_folder(paths)
     reader, writer = os.pipe()
     command = [sys.executable, "-m", "slash24.cli.server", "--home", str(paths.home), "--lab", paths.name,
-               "--port", str(port), "--ready-fd", str(writer)]  # fmt: skip
+               "--port", str(port), "--ready-fd", str(writer), *(["--rootless"] if rootless else [])]  # fmt: skip
     with paths.log.open("ab") as log:
         server = subprocess.Popen(
             command,
@@ -53,6 +52,19 @@ def start_server(paths: LabPaths, port: int) -> None:
         error = ServerFailedError(answer["error"], why=answer.get("why", ""), fix=answer.get("fix", ""))
         error.exit_code = int(answer.get("exit", 1))
         raise error
+
+
+def _make_folder(paths: LabPaths) -> None:
+    try:
+        paths.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if paths.home.stat().st_uid == os.geteuid():
+            paths.home.chmod(0o700)
+        paths.log.open("ab").close()
+    except OSError as error:
+        raise UsageError(
+            f"the lab's folder {paths.root} can't be used: {error.strerror}",
+            fix="let SLASH24_HOME name a folder that you may write to",
+        ) from error
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:

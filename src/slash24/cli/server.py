@@ -2,6 +2,7 @@
 
 It serves three APIs on one port, by path: `/clusters/<key>` the Kubernetes API of each cluster, `/subscriptions` ARM's,
 and `/lab` the lab's own. It listens on loopback for users, and on an address of the fabric's internet for nodes.
+Without root it moves into the namespaces of the lab's holder, once it listens where the user is.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from slash24.errors import Slash24Error, UsageError
 from slash24.kernel import netns, process
+from slash24.lab import holder
 from slash24.lab.paths import LabPaths
 from slash24.lab.zygote import Zygote
 
@@ -30,15 +32,22 @@ def main() -> None:
     parser.add_argument("--lab", required=True)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--ready-fd", type=int, required=True)
+    parser.add_argument("--rootless", action="store_true")
     options = parser.parse_args()
     paths = LabPaths(options.home, options.lab)
     os.umask(0o077)  # tokens and keys are the owner's alone
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     process.set_name("slash24-lab")
     try:
-        listener = _listen(options.port)
+        os.set_inheritable(options.ready_fd, False)
+        listeners = [_listen(options.port)]
+        pid = os.getpid()
+        if options.rootless:
+            pid = (holder.find(paths) or holder.start(paths)).move_in()
+            # Once more, inside: for the controllers, and for users' commands that go inside.
+            listeners.append(_listen(listeners[0].getsockname()[1]))
         zygote = Zygote()  # before threads and the event loop, which a fork must not copy
-        asyncio.run(_serve(paths, listener, zygote, options.ready_fd))
+        asyncio.run(_serve(paths, listeners, zygote, pid, options.ready_fd))
     except Slash24Error as error:
         _answer(options.ready_fd, {"error": error.message, "why": error.why, "fix": error.fix, "exit": error.exit_code})
         sys.exit(error.exit_code)
@@ -71,7 +80,7 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-async def _serve(paths: LabPaths, listener: socket.socket, zygote: Zygote, ready_fd: int) -> None:
+async def _serve(paths: LabPaths, listeners: list[socket.socket], zygote: Zygote, pid: int, ready_fd: int) -> None:
     import uvicorn
 
     from slash24.cli.wiring import build_app
@@ -80,7 +89,7 @@ async def _serve(paths: LabPaths, listener: socket.socket, zygote: Zygote, ready
     from slash24.lab.lab import Lab
     from slash24.store.objects import ObjectStore
 
-    port = listener.getsockname()[1]
+    port = listeners[0].getsockname()[1]
     keys = paths.root / "server.pem"
     issue(paths.ca, keys, names=("localhost",), addresses=("127.0.0.1", str(API_SERVER)))
     url = f"https://127.0.0.1:{port}"
@@ -103,14 +112,14 @@ async def _serve(paths: LabPaths, listener: socket.socket, zygote: Zygote, ready
         timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener, for_nodes]))
+    serving = asyncio.create_task(server.serve(sockets=[*listeners, for_nodes]))
     while not server.started:
         await asyncio.sleep(0.002)
         if serving.done():
             await serving
             raise Slash24Error("the lab's server could not listen")
     await lab.start()
-    entry = {"pid": os.getpid(), "started": process.started_at(os.getpid()), "url": url, "token": token,
+    entry = {"pid": pid, "started": process.started_at(os.getpid()), "url": url, "token": token,
              "ca_file": str(paths.ca)}  # fmt: skip
     _write(paths.server, json.dumps(entry))
     _answer(ready_fd, {"ready": True})

@@ -92,9 +92,10 @@ def _no_lab(lab: str, why: str = "") -> NoLabError:
 class Session:
     """Requests to one lab over one connection. `trace` is told every request and answer, for -v and --debug."""
 
-    def __init__(self, lab: str, *, trace: Callable[[str], None] | None = None) -> None:
+    def __init__(self, lab: str, *, server: Server | None = None, trace: Callable[[str], None] | None = None) -> None:
+        """server: found before, where it can't be looked for any more."""
         self._lab = lab
-        self._server = find_server(lab)
+        self._server = server or find_server(lab)
         self._trace = trace or (lambda _line: None)
         self._connection: HTTPConnection | None = None
 

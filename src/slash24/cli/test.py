@@ -17,7 +17,7 @@ from slash24.cli.command import Group
 from slash24.cli.output import Column
 from slash24.cli.session import Session, find_server
 from slash24.cli.ui import Ui, common
-from slash24.errors import NotFoundError, UnsupportedError
+from slash24.errors import NotFoundError
 from slash24.kube.client import KubeClient
 from slash24.lab.connectivity.run import NAMES, CheckResult, run, select
 from slash24.lab.connectivity.speed import Speed
@@ -45,11 +45,12 @@ class _LabAccess:
 
     def __init__(self, ui: Ui) -> None:
         self._ui = ui
+        self._server = find_server(ui.lab)
         self._local = threading.local()
 
     def _session(self) -> Session:
         if not hasattr(self._local, "session"):
-            self._local.session = Session(self._ui.lab)
+            self._local.session = Session(self._ui.lab, server=self._server)
         session: Session = self._local.session
         return session
 
@@ -59,8 +60,7 @@ class _LabAccess:
 
     def client(self, key: str) -> KubeClient:
         cluster = next(cluster for cluster in self.status()["clusters"] if cluster["key"] == key)
-        server = find_server(self._ui.lab)
-        return KubeClient(f"{server.url}/clusters/{key}", cluster["token"], server.ca_file)
+        return KubeClient(f"{self._server.url}/clusters/{key}", cluster["token"], self._server.ca_file)
 
     def create_cluster(
         self, name: str, *, transport: str, pod_cidr: str, block_prefix: int, subnet_id: str, nodes: int
@@ -105,14 +105,9 @@ def connectivity(
     ui: Ui, wanted: tuple[str, ...], resource_group: str | None, name: str | None, perf: bool, junit: Path | None
 ) -> int:
     """Send packets through a cluster and compare what is seen with what must be."""
-    import os
-
     names = select(wanted)
-    if os.geteuid() != 0:
-        raise UnsupportedError(
-            "the checks need root", why="they send from the namespaces of pods and nodes", fix="run it with sudo"
-        )
     access = _LabAccess(ui)
+    ui.go_inside()
     key = _choose(access.status(), resource_group, name)
     began = time.monotonic()
     speeds: list[Speed] = []

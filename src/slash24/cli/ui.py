@@ -47,6 +47,15 @@ class Ui:
             self._session = Session(self.lab, trace=self._trace if self.verbosity else None)
         return self._session
 
+    def go_inside(self) -> None:
+        """Go on in the lab's own namespaces, if it has some (without root): there its nodes and pods can be entered."""
+        from slash24.lab import holder
+        from slash24.lab.paths import LabPaths, home
+
+        first = holder.find(LabPaths(home(), self.lab))
+        if first:
+            first.visit()
+
     def _trace(self, line: str) -> None:
         click.echo(line if self.verbosity > 1 else line.splitlines()[0], err=True)
 

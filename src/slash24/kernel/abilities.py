@@ -6,12 +6,13 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
 from slash24.errors import Slash24Error, UnsupportedError
-from slash24.kernel import mounts, netlink, nft, process
+from slash24.kernel import mounts, netlink, netns, nft, process, userns
 
 _CLONE_NEWNET = 0x40000000
 
@@ -66,25 +67,48 @@ _PROBES: tuple[tuple[str, str, Callable[[], None], str], ...] = (
 )  # fmt: skip
 
 
-def probe() -> list[Ability]:
-    """Try every ability in a child with namespaces of its own; return them all, the missing ones with their problem."""
+def probe(*, rootless: bool = False) -> list[Ability]:
+    """Try every ability in a child with namespaces of its own; return them all, the missing ones with their problem.
+
+    rootless: as root of a user namespace. Raises UserNamespaceError if there is none to be had.
+    """
     reader, writer = os.pipe()
+    with os.fdopen(reader) as answers:
+        try:
+            child = userns.fork_first(lambda: _try_all(writer)) if rootless else _fork(lambda: _try_all(writer))
+        finally:
+            os.close(writer)
+        text = answers.read()
+    with suppress(ChildProcessError):  # the first of a user namespace is another's
+        os.waitpid(child, 0)
+    problems: dict[str, str] = json.loads(text) if text else {"namespaces": "the probe died"}
+    found = [Ability("namespaces", "everything", problems.get("namespaces", ""), "run as root, or with --rootless")]
+    return found + [Ability(name, need, problems.get(name, ""), fix) for name, need, _, fix in _PROBES]
+
+
+def user_namespaces() -> Ability:
+    """Tell whether a lab without root can have namespaces; if not, the problem says what forbids them."""
+    name, needed_for = "user namespaces", "a lab without root"
+    try:
+        userns.fork_first(lambda: None)
+    except userns.UserNamespaceError as error:
+        return Ability(name, needed_for, error.message + (f" ({error.why})" if error.why else ""), error.fix)
+    return Ability(name, needed_for, "", "")
+
+
+def _fork(run: Callable[[], object]) -> int:
     child = os.fork()
     if child == 0:
-        os.close(reader)
-        _try_all(writer)
-    os.close(writer)
-    with os.fdopen(reader) as answers:
-        text = answers.read()
-    os.waitpid(child, 0)
-    problems: dict[str, str] = json.loads(text) if text else {"namespaces": "the probe died"}
-    found = [Ability("namespaces", "everything", problems.get("namespaces", ""), "run as root")]
-    return found + [Ability(name, need, problems.get(name, ""), fix) for name, need, _, fix in _PROBES]
+        run()
+    return child
 
 
 def _try_all(writer: int) -> None:
     problems: dict[str, str] = {}
     try:
+        own = netns.current()
+        with netns.inside(own):  # whoever may not come back home can't visit others
+            pass
         process.unshare(_CLONE_NEWNET | process.CLONE_NEWNS)
         mounts.make_private()
         for name, _, attempt, _ in _PROBES:
@@ -99,18 +123,12 @@ def _try_all(writer: int) -> None:
         os._exit(0)
 
 
-def require_all() -> None:
+def require_all(*, rootless: bool) -> None:
     """Raise UnsupportedError, which names the first thing that this machine lacks for a lab."""
-    if os.geteuid() != 0:
-        raise UnsupportedError(
-            "a lab needs root on this version of slash24",
-            why="it makes network namespaces, mounts and nodes",
-            fix="run the same command with sudo",
-        )
     for program, package in (("nft", "nftables"),):
         if shutil.which(program) is None:
             raise UnsupportedError(f"the program {program} is missing", fix=f"apt-get install {package}")
-    for ability in probe():
+    for ability in probe(rootless=rootless):
         if ability.problem:
             raise UnsupportedError(
                 f"this kernel lacks {ability.name}: {ability.problem}",

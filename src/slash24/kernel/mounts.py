@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from slash24.errors import Slash24Error
@@ -42,13 +43,28 @@ def overlay(target: Path, scratch: Path) -> None:
     mount("overlay", target, "overlay", data=f"lowerdir={target},upperdir={upper},workdir={work}")
 
 
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """One mount: where it is, and its file system's kind; `nsfs` is a namespace's."""
+
+    point: str
+    kind: str
+
+
+def mounted_below(folder: Path, pid: int | str = "self") -> list[Mounted]:
+    """Return the mounts below `folder`, as the process `pid` has them."""
+    found = []
+    for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines():
+        fields, _, source = line.partition(" - ")
+        found.append(Mounted(_unescape(fields.split()[4]), source.split()[0]))
+    return [mount for mount in found if mount.point.startswith(f"{folder}/")]
+
+
 def unmount_below(folder: Path) -> int:
     """Unmount everything below `folder`, the deepest first; return how many mounts there were."""
-    prefix = str(folder)
     count = 0
     while True:
-        points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-        below = [_unescape(point) for point in points if _unescape(point).startswith(prefix + "/")]
+        below = [mount.point for mount in mounted_below(folder)]
         if not below:
             return count
         done = [_libc.umount2(point.encode(), _MNT_DETACH) == 0 for point in sorted(below, key=len, reverse=True)]

@@ -85,8 +85,7 @@ def create(path: Path) -> None:
             _check(
                 _libc.mount(_OWN.encode(), str(path).encode(), None, ctypes.c_ulong(_MS_BIND), None), f"mounting {path}"
             )
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-                fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh", b"lo", _IFF_UP))
+            raise_loopback()
         finally:
             _setns(home, "returning from a new network namespace")
     except NetnsError:
@@ -94,6 +93,12 @@ def create(path: Path) -> None:
         raise
     finally:
         os.close(home)
+
+
+def raise_loopback() -> None:
+    """Put `lo` of the caller's namespace up."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh", b"lo", _IFF_UP))
 
 
 def delete(path: Path) -> None:

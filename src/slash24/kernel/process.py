@@ -10,7 +10,7 @@ from pathlib import Path
 from slash24.errors import Slash24Error
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWPID = 0x00020000, 0x04000000, 0x08000000, 0x20000000
-_PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 1, 15, 36
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 1, 4, 15, 36
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -29,6 +29,11 @@ def die_with_parent() -> None:
 def adopt_orphans() -> None:
     """Let orphaned descendants become children of this process, which reaps them."""
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def be_inspectable() -> None:
+    """Let the user's other processes look into this one's /proc folder, which a change of namespaces ends."""
+    _libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
 
 
 def set_name(name: str) -> None:

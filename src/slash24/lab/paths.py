@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +13,19 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?")
 
 
 def home() -> Path:
-    """Return SLASH24_HOME, or slash24's folder in the XDG state folder."""
+    """Return SLASH24_HOME, or slash24's folder in the XDG state folder. Raises UsageError if it is another user's."""
     chosen = os.environ.get("SLASH24_HOME")
-    if chosen:
-        return Path(chosen).absolute()
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
-    return Path(state).absolute() / "slash24"
+    folder = Path(chosen or Path(state, "slash24")).absolute()
+    with suppress(FileNotFoundError):
+        try:
+            os.scandir(folder).close()
+        except (PermissionError, NotADirectoryError) as error:
+            raise UsageError(
+                f"the folder of labs {folder} can't be read: {error.strerror}",
+                fix="let SLASH24_HOME name a folder of yours",
+            ) from error
+    return folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,11 @@ class LabPaths:
     def server(self) -> Path:
         """What a client needs to reach the server: JSON with pid, started, url, token, ca_file."""
         return self.root / "server.json"
+
+    @property
+    def holder(self) -> Path:
+        """The first process of a lab without root: JSON with pid and started. A lab of root's has no such file."""
+        return self.root / "holder.json"
 
     @property
     def kubeconfig(self) -> Path:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from slash24.core.topology import VNet
+from slash24.kernel import userns
 from slash24.lab.fabric import WHOAMI, public_address
 from slash24.lab.lab import Lab, RunningCluster
 from slash24.lab.readiness import is_ready, why_not_ready
@@ -17,7 +18,13 @@ def lab_status(lab: Lab) -> dict[str, Any]:
             _vnet(space.vnet) | {"virtualMachine": str(vm.address) if vm else None, "spoofedPackets": space.spoofed()}
         )
     clusters = [_cluster(lab, key, running) for key, running in sorted(lab.clusters.items())]
-    return {"name": lab.paths.name, "internetHost": str(WHOAMI), "virtualNetworks": vnets, "clusters": clusters}
+    return {
+        "name": lab.paths.name,
+        "rootless": not userns.owns_all_users(),
+        "internetHost": str(WHOAMI),
+        "virtualNetworks": vnets,
+        "clusters": clusters,
+    }
 
 
 def _vnet(vnet: VNet) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slash24.kernel import cgroup, mounts, process
+from slash24.lab import holder
 from slash24.lab.paths import LabPaths
 
 
@@ -35,18 +36,43 @@ def server_process(paths: LabPaths) -> tuple[int, int] | None:
 def remove(paths: LabPaths) -> Removed:
     """Remove every process, namespace, mount, control group and file of a lab. What is gone already is fine."""
     running = server_process(paths)
-    if running:
+    first = holder.find(paths)
+    inside = (0, 0)
+    if first:
+        inside = first.mounts(paths)
+        first.end()
+    elif running:
         # With its zygote and controllers, at once: nothing that they hold outlives this function.
         process.kill_session(*running)
     cgroup.remove(paths.slug)
     spaces = _namespaces(paths.namespaces)
     killed = _kill_inside(spaces)
     count = mounts.unmount_below(paths.root) if paths.root.is_dir() else 0
-    shutil.rmtree(paths.root, ignore_errors=True)
+    _remove_tree(paths.root)
     for folder in (paths.root.parent, paths.home):
         with suppress(OSError):  # other labs live there
             folder.rmdir()
-    return Removed(len(spaces), killed + (1 if running else 0), count)
+    return Removed(len(spaces) + inside[0], killed + (1 if running else 0), count + inside[1])
+
+
+def _remove_tree(folder: Path) -> None:
+    """Remove a folder with all in it, also what pods have closed to its owner, who may open it again."""
+    opened: set[str] = set()
+    while kept := set(_try_to_remove(folder)) - opened:
+        for path in map(Path, kept):
+            for closed in (path.parent, path):
+                with suppress(OSError):
+                    # What a link leads to is not ours, nor is the folder that ours is in.
+                    if closed.is_relative_to(folder) and closed.is_dir() and not closed.is_symlink():
+                        closed.chmod(0o700)
+        opened |= kept
+
+
+def _try_to_remove(folder: Path) -> list[str]:
+    """Remove what can be removed; return the paths that could not."""
+    kept: list[str] = []
+    shutil.rmtree(folder, onerror=lambda _call, path, _error: kept.append(path))
+    return kept
 
 
 def _namespaces(folder: Path) -> set[int]:

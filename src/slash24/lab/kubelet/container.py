@@ -15,6 +15,7 @@ from typing import Any
 
 from slash24 import programs
 from slash24.errors import Slash24Error
+from slash24.kernel import userns
 from slash24.lab.kubelet import files, images, spawn
 
 #: Folders of the host that a container sees empty: they are the user's own, or the machine's state.
@@ -136,7 +137,7 @@ class Launcher:
         self._sockets.mkdir(parents=True, exist_ok=True)
         stage.mkdir(exist_ok=True)
         fixed = ["--stage", str(stage)]
-        if not _owns_all_users():
+        if not userns.owns_all_users():
             fixed.append("--user-namespace")
         for path in _program_mounts(Path("/proc/self/mountinfo").read_text()):
             fixed += ["--bind-ro", path, path]
@@ -228,10 +229,6 @@ def _is_runner(pid: int, folder: Path) -> bool:
         return str(folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-
-
-def _owns_all_users() -> bool:
-    return Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
 
 
 def _program_mounts(mountinfo: str) -> list[str]:

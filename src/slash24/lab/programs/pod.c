@@ -161,15 +161,20 @@ static void enter(const char *path, int kind) {
     close(fd);
 }
 
+/* A user namespace has only the users that are mapped into it, and calls all others invalid. */
+static const char *identity_error(void) {
+    return errno == EINVAL ? "a lab without root has no user and no group but 0" : strerror(errno);
+}
+
 static void drop_privileges(const struct options *options) {
     for (int capability = 0; capability < 64; capability++)
         if (!(options->capabilities >> capability & 1) && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0)
             break; /* past the last that this kernel knows */
     setgroups(0, NULL); /* refused in a user namespace without a helper: then there are none to lose */
     if (options->gid >= 0 && setgid((gid_t)options->gid) < 0)
-        fail("setgid %d: %s", options->gid, strerror(errno));
+        fail("setgid %d: %s", options->gid, identity_error());
     if (options->uid >= 0 && setuid((uid_t)options->uid) < 0)
-        fail("setuid %d: %s", options->uid, strerror(errno));
+        fail("setuid %d: %s", options->uid, identity_error());
     struct {
         uint32_t version;
         int pid;

@@ -11,11 +11,26 @@ from typing import Any
 
 import pytest
 
+from slash24.kernel import abilities, mounts, nft, process, userns
 from slash24.kernel import netns as netns_files
-from slash24.kernel import nft
 from slash24.kernel.netlink import Netlink
 
 GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_configure() -> None:
+    """Make whoever isn't root the root of namespaces of the suite's own, where nearly all tests find what they need."""
+    if os.geteuid() != 0 and not abilities.user_namespaces().problem:
+        userns.unshare(process.CLONE_NEWNS | process.CLONE_NEWNET)
+        mounts.mount("tmpfs", Path("/run"), "tmpfs")
+        netns_files.raise_loopback()
+
+
+def pytest_report_header() -> str:
+    """Say at the head of a run which tests it can carry out."""
+    if not userns.owns_all_users():
+        return "slash24: in a user namespace; the tests that need the machine's root are skipped"
+    return "slash24: as root" if os.geteuid() == 0 else "slash24: neither root nor user namespaces: no kernel tests"
 
 
 class Golden:

@@ -13,7 +13,7 @@ import pytest
 
 from slash24.kernel import process
 from tests.e2e.labs import LabUnderTest, eventually
-from tests.e2e.stranger import ID, stranger
+from tests.e2e.stranger import stranger
 
 pytestmark = pytest.mark.lab
 
@@ -66,7 +66,7 @@ def test_everything_of_the_lab_is_the_users_and_the_status_says_what_it_lacks(la
     assert "without root: kernel profile" in lab.run("lab", "status").stdout
     users = _processes_of(lab)
     assert len(users) >= 8  # holder, server, zygote, controller, and three of each node
-    assert set(users.values()) == {ID}
+    assert set(users.values()) == {lab.paths.home.stat().st_uid}
     assert lab.status()["server"]["pid"] in users
 
 
@@ -132,8 +132,9 @@ def test_a_lab_goes_without_a_trace_also_without_its_server_and_with_folders_tha
     processes = _processes_of(new_lab)
     closed = new_lab.paths.root / "nodes/closed/inner"
     closed.mkdir(parents=True)
+    user = new_lab.paths.home.stat().st_uid
     for folder in (new_lab.paths.root / "nodes/closed", closed):
-        os.chown(folder, ID, ID)
+        os.chown(folder, user, -1)
     for folder in (closed, closed.parent):
         folder.chmod(0)
     os.kill(new_lab.status()["server"]["pid"], signal.SIGKILL)
@@ -162,8 +163,10 @@ def test_an_interrupted_start_leaves_nothing(new_lab: LabUnderTest, after_s: flo
     assert eventually(lambda: new_lab.remains() == [], 3), (told, new_lab.remains())
 
 
-def test_a_folder_of_another_users_is_refused_with_the_way_out(user: tuple[list[str], Path], tmp_path: Path) -> None:
-    words, _ = user
-    for home in (Path("/proc/labs"), tmp_path):
-        refused = LabUnderTest(home, words=words).run("lab", "up", code=2)
-        assert f"{home}" in refused.stderr and "SLASH24_HOME" in refused.stderr
+@pytest.mark.parametrize("target", ["/proc/labs", "/proc/1/root/labs"])
+def test_a_folder_of_another_users_is_refused_with_the_way_out(user: tuple[list[str], Path], target: str) -> None:
+    words, folder = user
+    home = folder / target.replace("/", "-")
+    home.symlink_to(target)
+    refused = LabUnderTest(home, words=words).run("lab", "up", code=2)
+    assert f"{home}" in refused.stderr and "SLASH24_HOME" in refused.stderr

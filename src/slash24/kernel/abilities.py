@@ -14,8 +14,6 @@ from pathlib import Path
 from slash24.errors import Slash24Error, UnsupportedError
 from slash24.kernel import mounts, netlink, netns, nft, process, userns
 
-_CLONE_NEWNET = 0x40000000
-
 
 @dataclass(frozen=True, slots=True)
 class Ability:
@@ -109,7 +107,7 @@ def _try_all(writer: int) -> None:
         own = netns.current()
         with netns.inside(own):  # whoever may not come back home can't visit others
             pass
-        process.unshare(_CLONE_NEWNET | process.CLONE_NEWNS)
+        process.unshare(process.CLONE_NEWNET | process.CLONE_NEWNS)
         mounts.make_private()
         for name, _, attempt, _ in _PROBES:
             try:

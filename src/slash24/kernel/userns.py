@@ -14,9 +14,9 @@ from typing import NoReturn
 from slash24.errors import Slash24Error, UnsupportedError
 from slash24.kernel import mounts, netns, process, sysctl
 
-_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
+_CLONE_NEWUSER = 0x10000000
 _ALL = (
-    _CLONE_NEWUSER | _CLONE_NEWNET | process.CLONE_NEWNS | process.CLONE_NEWUTS | process.CLONE_NEWIPC
+    _CLONE_NEWUSER | process.CLONE_NEWNET | process.CLONE_NEWNS | process.CLONE_NEWUTS | process.CLONE_NEWIPC
     | process.CLONE_NEWPID
 )  # fmt: skip
 
@@ -60,12 +60,8 @@ def fork_first(run: Callable[[], object]) -> int:
 
 
 def _start_first(run: Callable[[], object], writer: int) -> NoReturn:
-    uid, gid = os.geteuid(), os.getegid()
     try:
-        process.unshare(_ALL)
-        Path("/proc/self/setgroups").write_text("deny")  # else the kernel refuses the map of groups
-        Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
-        Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
+        unshare(_ALL)
         first = os.fork()
         if first == 0:
             _be_first(run, writer)
@@ -73,6 +69,15 @@ def _start_first(run: Callable[[], object], writer: int) -> NoReturn:
     except Exception as error:
         os.write(writer, f"\n{error}".encode())
     os._exit(0)
+
+
+def unshare(kinds: int) -> None:
+    """Make this process, which must have no threads, root of a new user namespace and of new ones of these kinds."""
+    uid, gid = os.geteuid(), os.getegid()
+    process.unshare(_CLONE_NEWUSER | kinds)
+    Path("/proc/self/setgroups").write_text("deny")  # else the kernel refuses the map of groups
+    Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
 
 
 def _be_first(run: Callable[[], object], writer: int) -> NoReturn:

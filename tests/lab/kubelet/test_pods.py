@@ -5,6 +5,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from slash24.kernel import userns
 from tests.lab.kubelet.in_node import Node, eventually, in_node, names
 
 AGNHOST = {"name": "c", "image": "registry.k8s.io/e2e-test-images/agnhost:2.53"}
@@ -61,8 +62,9 @@ async def test_rm_of_everything_harms_neither_node_nor_machine(node: Node) -> No
         assert not Path("/usr/canary").exists()
         assert Path("/etc/passwd").exists()
         out, _, _ = await node.run("p", "sh", "-c", "cat /proc/self/mountinfo")
-        assert " / / rw,nodev" in out.splitlines()[0]
-        assert "- overlay" in out.splitlines()[0]
+        if userns.owns_all_users():  # else the root directory holds a layer for each folder of the machine's
+            assert " / / rw,nodev" in out.splitlines()[0]
+            assert "- overlay" in out.splitlines()[0]
         await node.run(
             "p", "rm", "-rf", "/etc", "/usr/bin", "/usr/sbin", "/var", "/run", "/tmp", "/dev", "/sys", "/proc"
         )

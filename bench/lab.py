@@ -16,8 +16,9 @@ from slash24.errors import Slash24Error
 
 _COMMAND = Path(sys.executable).parent / "slash24"
 _HELP, _UP, _CREATE, _DOWN = "slash24 --help", "lab up, 3 nodes to Ready", "aks create, 2 nodes to Ready", "lab down"
+_TEN, _ROOTLESS_TEN = "lab up, 10 nodes to Ready", "the same without root"
 #: Seconds; None where a figure is only told.
-GOALS = {_HELP: 0.15, _UP: 3.0, _CREATE: 3.0, _DOWN: None}
+GOALS = {_HELP: 0.15, _UP: 3.0, _CREATE: 3.0, _DOWN: None, _TEN: None, _ROOTLESS_TEN: None}
 
 
 class LabBenchError(Slash24Error):
@@ -63,8 +64,13 @@ def measure(rounds: int) -> list[Result]:
             home.time("group", "create", "-n", "bench", "-l", "northeurope")
             seconds[_CREATE].append(home.time("aks", "create", "-n", "two", *group, "--node-count", "2"))
             seconds[_DOWN].append(home.time("lab", "down"))
+        for name, options in ((_TEN, ()), (_ROOTLESS_TEN, ("--rootless",))):
+            with _home() as home:
+                seconds[name].append(home.time("lab", "up", "--nodes", "10", *options))
     print(f"{rounds} rounds, each from nothing to nothing")
     rows: list[tuple[str, ...]] = [("seconds", "median", "lowest", "highest")]
     rows += [(name, *(f"{value:.2f}" for value in (median(v), min(v), max(v)))) for name, v in seconds.items()]
     print(results.table(rows))
+    ratio = median(b / a for a, b in zip(seconds[_TEN], seconds[_ROOTLESS_TEN], strict=True))
+    print(f"without root / with root, round by round: {ratio:.2f}")
     return [below(name, "seconds", median(values), len(values), GOALS[name]) for name, values in seconds.items()]

@@ -29,7 +29,7 @@ def pytest_configure() -> None:
 def pytest_report_header() -> str:
     """Say at the head of a run which tests it can carry out."""
     if not userns.owns_all_users():
-        return "slash24: in a user namespace; the tests that need the machine's root are skipped"
+        return "slash24: in a user namespace, root of its own networks and mounts"
     return "slash24: as root" if os.geteuid() == 0 else "slash24: neither root nor user namespaces: no kernel tests"
 
 
@@ -111,7 +111,7 @@ def _can_make_namespaces() -> bool:
 @pytest.fixture
 def namespaces() -> Iterator[NetnsFactory]:
     if not _can_make_namespaces():
-        reason = "needs root (or `unshare -Urmnpf`) and nft"
+        reason = "needs nft, and root or user namespaces"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)

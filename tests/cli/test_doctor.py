@@ -24,7 +24,8 @@ def _machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SLASH24_HOME", str(tmp_path))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(abilities, "probe", lambda: [Ability("vxlan", "the encapsulated transport", "", "")])
+    monkeypatch.setattr(abilities, "probe", lambda rootless: [Ability("vxlan", "the encapsulated transport", "", "")])
+    monkeypatch.setattr(abilities, "user_namespaces", lambda: Ability("user namespaces", "a lab without root", "", ""))
 
 
 def test_a_machine_that_can_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,16 +39,29 @@ def test_what_keeps_a_lab_from_running_is_an_error_with_its_fix(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lacking = Ability("vxlan", "the encapsulated transport", "Operation not supported", "modprobe vxlan")
-    monkeypatch.setattr(abilities, "probe", lambda: [lacking])
+    monkeypatch.setattr(abilities, "probe", lambda rootless: [lacking])
     code, items = examine(capsys)
     assert (code, items["vxlan"]["state"], items["vxlan"]["fix"]) == (4, "error", "modprobe vxlan")
 
 
-def test_who_is_not_root_is_told_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("user", "code", "state"), [(1000, 4, "error"), (0, 0, "warn")])
+def test_forbidden_user_namespaces_keep_who_is_not_root_from_a_lab(
+    user: int, code: int, state: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forbidden = Ability("user namespaces", "a lab without root", "AppArmor forbids them", "sudo sysctl -w a=0")
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setattr(abilities, "user_namespaces", lambda: forbidden)
+    found, items = examine(capsys)
+    assert (found, items["user namespaces"]["state"]) == (code, state)
+    assert items["user namespaces"]["fix"] == "sudo sysctl -w a=0"
+    assert ("vxlan" in items) == (user == 0)  # without them it could not be tried
+
+
+def test_who_is_not_root_can_have_a_lab(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     code, items = examine(capsys)
-    assert (code, items["root"]["fix"]) == (4, "run with sudo")
-    assert "vxlan" not in items  # it could not be tried
+    assert (code, items["vxlan"]["state"]) == (0, "ok")
+    assert "without root" in items["root"]["found"]
 
 
 def test_a_missing_program_is_named_with_its_package(

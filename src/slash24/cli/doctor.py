@@ -47,11 +47,10 @@ def doctor(ui: Ui) -> int:
 def _examine() -> Iterator[Item]:
     yield Item("ok", "python", platform.python_version())
     root = os.geteuid() == 0
-    yield Item("ok" if root else "error", "root", "yes" if root else "no", "" if root else "run with sudo")
+    yield Item("ok", "root", "yes" if root else "no: labs are made without root")
     yield _program("nft", "nftables", needed=True)
     yield _program("nsenter", "util-linux", needed=False)
-    if root:
-        yield from _abilities()
+    yield from _abilities(rootless=not root)
     yield _kubectl()
     yield from _labs()
 
@@ -63,10 +62,17 @@ def _program(name: str, package: str, *, needed: bool) -> Item:
     return Item("ok", name, (done.stdout or done.stderr).strip().partition("\n")[0])
 
 
-def _abilities() -> Iterator[Item]:
+def _abilities(*, rootless: bool) -> Iterator[Item]:
     from slash24.kernel import abilities
 
-    for ability in abilities.probe():
+    users = abilities.user_namespaces()
+    if users.problem:
+        yield Item("error" if rootless else "warn", users.name, users.problem, users.fix)
+        if rootless:
+            return
+    else:
+        yield Item("ok", users.name, f"works: {users.needed_for}")
+    for ability in abilities.probe(rootless=rootless):
         if ability.problem:
             yield Item("error", ability.name, ability.problem, ability.fix)
         else:

@@ -7,9 +7,10 @@ from slash24.azure.body import array, mapping, merged, number, switch, text, tex
 from slash24.azure.context import stable_uuid
 from slash24.azure.errors import ArmError, Json, invalid_parameter
 from slash24.core.addresses import parse_prefix
+from slash24.core.models import TRAITS, Model
 from slash24.core.topology import Cluster, NodePool, Transport, resource_key
 from slash24.plan import default_dns_ip
-from slash24.plan.request import DEFAULT_POD_CIDR, DEFAULT_SERVICE_CIDR, OVERLAY_MAX_PODS
+from slash24.plan.request import DEFAULT_POD_CIDR, DEFAULT_SERVICE_CIDR
 
 KUBERNETES_VERSION = "1.37.1"
 VM_SIZE = "Standard_DS2_v2"
@@ -189,7 +190,7 @@ def complete_pool(body: Json, name: str, old: Json | None, version: str, *, subn
             "osDiskSizeGB": number(pool, "osDiskSizeGB") or 128,
             "osDiskType": text(pool, "osDiskType", "Managed"),
             "kubeletDiskType": text(pool, "kubeletDiskType", "OS"),
-            "maxPods": OVERLAY_MAX_PODS if max_pods is None else max_pods,
+            "maxPods": TRAITS[Model.OVERLAY].max_pods if max_pods is None else max_pods,
             "type": "VirtualMachineScaleSets",
             "enableAutoScaling": autoscale,
             "mode": text(pool, "mode", default_mode).capitalize(),

@@ -38,9 +38,11 @@ def request_of(
     )
     return ClusterRequest(
         name=document["name"],
+        plugin="azure",
+        mode="overlay",
         pools=tuple(_pool_request(pool, before.get(pool["name"], 0)) for pool in pools),
-        pod_cidr=profile["podCidr"],
-        service_cidr=profile["serviceCidr"],
+        pod_cidrs=(profile["podCidr"],),
+        service_cidrs=(profile["serviceCidr"],),
         dns_service_ip=profile["dnsServiceIP"],
         vnet_id=network["id"],
         vnet_prefixes=tuple(

@@ -8,8 +8,7 @@ from slash24.azure.body import array, mapping, merged, text, texts
 from slash24.azure.context import Call
 from slash24.azure.documents import find_subnet, subnet_document, vnet_document
 from slash24.azure.errors import ArmError, Json, not_built
-from slash24.core.addresses import IPNetwork, overlap, parse_prefix
-from slash24.plan.ranges import parse_prefix_loosely
+from slash24.core.addresses import IPNetwork, overlap, parse_prefix, parse_prefix_loosely
 
 _NAME = re.compile(r"[A-Za-z0-9_]([\w.-]{0,78}[A-Za-z0-9_])?", re.ASCII)
 _UNBUILT_OF_SUBNET = (

@@ -21,7 +21,7 @@ from slash24.cli.command import Choice, Command, Several
 from slash24.cli.group import group_location
 from slash24.cli.ui import Ui, common, dry_run_option, in_group, no_wait_option, pairs
 from slash24.errors import Slash24Error
-from slash24.plan.names import CLUSTER_NAME_TEXT, az_count_fault, az_pool_name_fault
+from slash24.plan.rules.names import CLUSTER_NAME_TEXT, az_count_fault, az_pool_name_fault
 
 ARTICLE = (
     "slash24 aks create -n aks-cni-01 -g rg-aks-cni --location northeurope --network-plugin azure \\\n"

@@ -11,7 +11,7 @@ from slash24.cli.az_shape import container_shape
 from slash24.cli.command import Choice, Group, Several
 from slash24.cli.ui import Ui, common, complete_clusters, dry_run_option, in_group, never_asks, no_wait_option
 from slash24.errors import NotFoundError, Slash24Error
-from slash24.plan.names import az_count_fault, az_pool_name_fault
+from slash24.plan.rules.names import az_count_fault, az_pool_name_fault
 
 _cluster = click.option(
     "--cluster-name", required=True, shell_complete=complete_clusters, help="Name of the cluster.", metavar="CLUSTER"

@@ -29,6 +29,13 @@ def parse_prefix(text: str) -> IPNetwork:
     return ip_network(text)
 
 
+def parse_prefix_loosely(text: str) -> IPNetwork:
+    """Return the network that holds the address of a CIDR with host bits. Raises ValueError if it is no CIDR."""
+    if not text.partition("/")[2].isdecimal():
+        raise ValueError(f"{text!r} has no prefix length")
+    return ip_network(text, strict=False)
+
+
 def network_or_none(text: str) -> IPNetwork | None:
     """Return the network that `text` names, None where `parse_prefix` would raise."""
     try:

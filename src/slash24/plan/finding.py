@@ -3,13 +3,17 @@
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import TypeVar
+
+Known = TypeVar("Known")
 
 
 class Severity(StrEnum):
-    """An error is refused; a warning is told and done."""
+    """An error is refused, or breaks; a warning is told and done; info is worth knowing."""
 
     ERROR = "error"
     WARNING = "warning"
+    INFO = "info"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +48,40 @@ class Finding:
     target: str
     as_of: date
     source: str
+
+
+class UnknownFact(Exception):  # noqa: N818  no error: a rule that meets it says nothing
+    """A rule needs something that nobody knows. `fact`: what, as in "the Kubernetes version"."""
+
+    def __init__(self, fact: str) -> None:
+        super().__init__(fact)
+        self.fact = fact
+
+
+def known(value: Known | None, fact: str) -> Known:
+    """Return the value. Raises UnknownFact if it is None, which means that nobody knows it."""
+    if value is None:
+        raise UnknownFact(fact)
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Unchecked:
+    """A rule that could not be asked, and the fact that it needs."""
+
+    code: str
+    title: str
+    fact: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a request was found to be: `findings`, errors first, and what could not be judged."""
+
+    findings: tuple[Finding, ...]
+    unchecked: tuple[Unchecked, ...]
+
+    @property
+    def passes(self) -> bool:
+        """Whether nothing is an error."""
+        return all(finding.severity != Severity.ERROR for finding in self.findings)

@@ -1,9 +1,12 @@
-"""Ranges that could be used instead: the fix that a rule names."""
+"""Ranges that could be used instead: the fix that a rule names, and what the planner proposes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from ipaddress import IPv4Network
 
-from slash24.core.addresses import IPNetwork, overlap
+from slash24.core.addresses import IPNetwork
+from slash24.core.networks import Networks
+from slash24.plan.finding import UnknownFact
+from slash24.plan.request import ClusterRequest, default_dns_ip
 
 # Reserved by AKS on every cluster (docs/sources.md#reserved-ranges).
 RESERVED = tuple(IPv4Network(text) for text in ("169.254.0.0/16", "192.0.2.0/24", "172.30.0.0/16", "172.31.0.0/16"))
@@ -15,36 +18,45 @@ _POD_SPACE = tuple(IPv4Network(text) for text in ("10.244.0.0/16", "100.64.0.0/1
 _SERVICE_SPACE = tuple(IPv4Network(text) for text in ("10.0.0.0/16", "10.96.0.0/12", "172.16.0.0/13", *_PRIVATE))
 
 
-def free_pod_cidr(prefix: int, taken: Iterable[IPNetwork]) -> str:
+def free_pod_cidr(prefix: int, taken: Iterable[IPNetwork], known: Networks | None = None) -> str:
     """Return a pod CIDR of that length that touches nothing taken and nothing reserved, "" if there is none."""
-    return _free(prefix, taken, _POD_SPACE)
+    return _free(prefix, taken, known, _POD_SPACE)
 
 
-def free_service_cidr(prefix: int, taken: Iterable[IPNetwork]) -> str:
+def free_service_cidr(prefix: int, taken: Iterable[IPNetwork], known: Networks | None = None) -> str:
     """Return a service CIDR of that length that touches nothing taken and nothing reserved, "" if there is none."""
-    return _free(prefix, taken, _SERVICE_SPACE)
+    return _free(prefix, taken, known, _SERVICE_SPACE)
 
 
-def _free(prefix: int, taken: Iterable[IPNetwork], spaces: tuple[IPv4Network, ...]) -> str:
-    blocked = [network for network in (*taken, *RESERVED) if network.version == 4]
+def _free(prefix: int, taken: Iterable[IPNetwork], known: Networks | None, spaces: tuple[IPv4Network, ...]) -> str:
+    blocked = (*taken, *RESERVED)
     for space in spaces:
-        if prefix < space.prefixlen:
-            continue
-        found = _first_free(prefix, space, blocked)
+        found = (known or Networks()).first_free(prefix, space, blocked)
         if found is not None:
             return str(found)
     return ""
 
 
-def _first_free(prefix: int, space: IPv4Network, blocked: Sequence[IPNetwork]) -> IPv4Network | None:
-    """Return the first free network of that length in `space`, stepping over whatever is in its way."""
-    size = 1 << (32 - prefix)
-    start, last = int(space.network_address), int(space.broadcast_address)
-    while start + size - 1 <= last:
-        candidate = IPv4Network((start, prefix))
-        hit = next((network for network in blocked if overlap(candidate, network)), None)
-        if hit is None:
-            return candidate
-        # The next multiple of `size` after the obstacle.
-        start = max(start + size, (int(hit.broadcast_address) // size + 1) * size)
-    return None
+def service_networks(request: ClusterRequest) -> list[IPNetwork]:
+    """Return the service ranges as far as they are known."""
+    try:
+        return list(request.service_networks)
+    except UnknownFact:
+        return []
+
+
+def pod_cidr_fix(request: ClusterRequest) -> str:
+    """Return the option that gives the cluster a pod CIDR of the same length, free of everything it must avoid."""
+    own = request.pod_network
+    # The service range is taken even where it equals the pods'.
+    others = [network for network in request.taken() if network != own] + service_networks(request)
+    free = free_pod_cidr(own.prefixlen if own else 16, others, request.known)
+    return f"--pod-cidr {free}" if free else "choose a pod CIDR that is free"
+
+
+def service_cidr_fix(request: ClusterRequest) -> str:
+    """Return the options that give the cluster a free service CIDR, with the DNS address in it."""
+    own = request.service_network
+    others = [network for network in request.taken() if network != own]
+    free = free_service_cidr(max(16, own.prefixlen) if own else 16, others, request.known)
+    return f"--service-cidr {free} --dns-service-ip {default_dns_ip(free)}" if free else "choose a free service CIDR"

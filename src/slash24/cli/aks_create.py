@@ -22,16 +22,13 @@ from slash24.cli.group import group_location
 from slash24.cli.ui import Ui, common, dry_run_option, in_group, no_wait_option, pairs
 from slash24.errors import Slash24Error
 from slash24.plan.rules.names import CLUSTER_NAME_TEXT, az_count_fault, az_pool_name_fault
+from slash24.plan.rules.plugins import NO_OVERLAY_TEXT
 
 ARTICLE = (
     "slash24 aks create -n aks-cni-01 -g rg-aks-cni --location northeurope --network-plugin azure \\\n"
     "    --network-plugin-mode overlay --pod-cidr 192.168.0.0/16 --generate-ssh-keys --node-count 2 \\\n"
     "    --node-vm-size Standard_DS2_v2 --enable-cluster-autoscaler --min-count 2 --max-count 10 \\\n"
     "    --vnet-subnet-id $AKS_SUBNET_ID"
-)
-NO_OVERLAY_TEXT = (
-    "Please specify network plugin mode `overlay` when using --pod-cidr or use network plugin `kubenet`. "
-    "For more information about Azure CNI Overlay please see https://aka.ms/aks/azure-cni-overlay"
 )
 _EPILOG = """Every other option of `az aks create` is taken: those that have nothing to do with networking are kept in
 the cluster's document and do nothing; those that concern networking and are not built yet are refused by name."""

@@ -53,9 +53,21 @@ class PoolRequest:
     def surge(self) -> int:
         """How many nodes an upgrade adds at once, when the pool is at its peak."""
         given = known(self.max_surge, f"max surge of pool {self.name}")
-        if given and not _SURGE.fullmatch(given):
+        if surge_fault(given):
             raise UnknownFact(f"what max surge {given!r} of pool {self.name} means")
         return surge_nodes(given, self.peak)
+
+
+def surge_fault(max_surge: str) -> str:
+    """Return az's own sentence about a max surge, "" if az would send it.
+
+    >>> surge_fault("33%"), surge_fault("0")
+    ('', '--max-surge must be positive')
+    """
+    found = _SURGE.fullmatch(max_surge or DEFAULT_SURGE)
+    if found is None:
+        return "--max-surge should be an int or percentage"
+    return "" if int(found[1]) > 0 else "--max-surge must be positive"
 
 
 def surge_nodes(max_surge: str, nodes: int) -> int:

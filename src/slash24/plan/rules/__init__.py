@@ -1,5 +1,41 @@
 """The rules, by what they speak of. Importing this package registers them all."""
 
-from slash24.plan.rules import capacity, dns, names, overlaps, ranges
+from slash24.plan.rules import (
+    acns,
+    availability,
+    capacity,
+    dns,
+    egress,
+    families,
+    gateways,
+    kubenet,
+    lifetime,
+    migration,
+    names,
+    overlaps,
+    plugins,
+    pools,
+    ranges,
+    retirements,
+    subnets,
+)
 
-__all__ = ["capacity", "dns", "names", "overlaps", "ranges"]
+__all__ = [
+    "acns",
+    "availability",
+    "capacity",
+    "dns",
+    "egress",
+    "families",
+    "gateways",
+    "kubenet",
+    "lifetime",
+    "migration",
+    "names",
+    "overlaps",
+    "plugins",
+    "pools",
+    "ranges",
+    "retirements",
+    "subnets",
+]

@@ -8,7 +8,7 @@ from slash24.core.addresses import overlap, parse_prefix, parse_prefix_loosely
 from slash24.plan.finding import Problem, Severity
 from slash24.plan.propose import PRIVATE, RESERVED, service_cidr_fix
 from slash24.plan.ranges import Range
-from slash24.plan.request import ClusterRequest
+from slash24.plan.request import IPV6, ClusterRequest
 from slash24.plan.rulebook import rule
 from slash24.plan.rules import targets
 from slash24.plan.source import ERROR_CODES, changelog, docs
@@ -32,7 +32,7 @@ def ranges_are_cidrs(request: ClusterRequest, one: Range) -> Iterator[Problem]:
     except ValueError as error:
         yield _malformed(one, error)
         return
-    if network.version != 4 and not request.dual_stack:
+    if network.version != 4 and IPV6 not in request.families:
         yield Problem(
             f"{one.what} {one.text} is an IPv6 range, and the cluster has one family, IPv4",
             why="IPv6 is for dual-stack clusters, where it comes second",

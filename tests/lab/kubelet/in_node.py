@@ -18,6 +18,7 @@ from typing import Any, cast
 
 import pytest
 
+from slash24.kernel import cgroup
 from slash24.kube.client import KubeClient
 from slash24.lab.kubelet.main import Kubelet, KubeletConfig
 from tests.lab.kubelet.fake import FakeApi
@@ -154,7 +155,13 @@ def _make_test(scenario: Callable[[Node], Awaitable[None]], options: tuple[str, 
             pytest.skip("needs root and containernetworking-plugins")
         module = [sys.executable, "-m", "tests.lab.kubelet.in_node", scenario.__module__, scenario.__name__]
         call = [_UNSHARE[0], *options, *_UNSHARE[1:], *module]
-        done = subprocess.run(call, capture_output=True, text=True, timeout=60, check=False)
+        group = cgroup.create(f"slash24-test-{os.getpid()}", "n1")  # the node's, by its name
+        if group:
+            call = ["sh", "-c", 'echo 0 >"$0" && exec "$@"', str(group / "cgroup.procs"), *call]
+        try:
+            done = subprocess.run(call, capture_output=True, text=True, timeout=60, check=False)
+        finally:
+            cgroup.remove(f"slash24-test-{os.getpid()}")
         assert done.returncode == 0, done.stdout + done.stderr
 
     test.__name__ = test.__qualname__ = scenario.__name__

@@ -258,3 +258,19 @@ async def test_init_containers_run_first_one_after_the_other(node: Node) -> None
     status = (await node.api.until_phase("p", "Running"))["status"]
     assert [one["state"]["terminated"]["exitCode"] for one in status["initContainerStatuses"]] == [0, 0]
     assert {one["type"]: one["status"] for one in status["conditions"]}["Initialized"] == "True"
+
+
+@in_node
+async def test_processes_of_a_pod_are_born_in_its_group_below_the_nodes(node: Node) -> None:
+    own = Path("/proc/self/cgroup").read_text().splitlines()[-1].removeprefix("0::")
+    assert own.endswith("/n1"), own
+    node.write_network()
+    await node.start_kubelet()
+    node.api.add_pod("p", {"containers": [AGNHOST]}, uid="u-p")
+    await node.api.until_phase("p", "Running")
+    for words in (["grep", "^0:", "/proc/1/cgroup"], ["sh", "-c", "grep ^0: /proc/$$/cgroup"]):
+        out, _, _ = await node.run("p", *words)
+        assert out == f"0::{own}/u-p\n", words
+    node.api.delete_pod("p", grace_s=0)
+    await node.api.until_gone("p")
+    assert [entry.name for entry in Path("/run/cgroup").iterdir() if entry.is_dir()] == []

@@ -59,7 +59,11 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """All that a run needs. `binds`: (source, target, read-only)."""
+    """All that a run needs.
+
+    binds: (source, target, read-only); a source A/./B is B within A, wherever a link of B may lead.
+    cgroup: the folder of the group to be born in, "" for the kubelet's. pidns: a PID namespace to join, "" for an own.
+    """
 
     words: Sequence[str]
     env: Mapping[str, str]
@@ -67,12 +71,16 @@ class Launch:
     hostname: str
     binds: Sequence[tuple[str, str, bool]]
     capabilities: int
+    cgroup: str = ""
+    pidns: str = ""
     uid: int = -1
     gid: int = -1
     directory: str = "/"
     tty: bool = False
     stdin: bool = False
     stdin_once: bool = False
+    read_only: bool = False
+    no_new_privileges: bool = False
 
 
 class Run:
@@ -161,9 +169,12 @@ class Launcher:
             "--socket", str(self.socket(container_id)), "--hostname", launch.hostname, "--cwd", launch.directory,
             "--caps", f"{launch.capabilities:x}", "--uid", str(launch.uid), "--gid", str(launch.gid),
         ]  # fmt: skip
-        if launch.netns:
-            words += ["--netns", launch.netns]
-        for option, given in (("tty", launch.tty), ("stdin", launch.stdin), ("stdin-once", launch.stdin_once)):
+        for option, value in (("netns", launch.netns), ("pidns", launch.pidns), ("cgroup", launch.cgroup)):
+            words += [f"--{option}", value] if value else []
+        for option, given in (
+            ("tty", launch.tty), ("stdin", launch.stdin), ("stdin-once", launch.stdin_once),
+            ("read-only", launch.read_only), ("no-new-privileges", launch.no_new_privileges),
+        ):  # fmt: skip
             words += [f"--{option}"] if given else []
         words += self._fixed
         for source, target, read_only in launch.binds:

@@ -163,6 +163,7 @@ class Keeper:
             hostname=env["HOSTNAME"],
             binds=[(str(etc / file), f"/etc/{file}", False) for file in ("hosts", "hostname", "resolv.conf")],
             capabilities=rights,
+            cgroup=sandbox.cgroup,
             uid=uid,
             gid=gid,
             directory=str(manifest.get("workingDir") or "/"),

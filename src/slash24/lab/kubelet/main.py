@@ -17,6 +17,7 @@ from slash24.kube.client import KubeClient, Mirror
 from slash24.lab.kubelet import cni
 from slash24.lab.kubelet.container import Launcher
 from slash24.lab.kubelet.events import Recorder
+from slash24.lab.kubelet.groups import PodGroups
 from slash24.lab.kubelet.host import Host
 from slash24.lab.kubelet.node import NodeFacts, NodeReporter
 from slash24.lab.kubelet.sandbox import PodFiles, Sandbox, Sandboxes
@@ -53,6 +54,7 @@ class KubeletConfig:
     state_dir: str = "/var/lib/kubelet"
     run_dir: str = "/run/kubelet"
     netns_dir: str = "/run/netns"
+    cgroup_dir: str = "/run/cgroup"
     cluster_dns: str = "10.0.0.10"
     cluster_domain: str = "cluster.local"
     version: str = "v1.37.1"
@@ -70,7 +72,10 @@ class Kubelet:
             config.conf_dir, config.bin_dir.split(":"), f"{config.state_dir}/cni", config.cni_timeout_s
         )
         pod_files = PodFiles(config.node_name, config.node_ip, config.cluster_dns, config.cluster_domain)
-        self._sandboxes = Sandboxes(config.state_dir, config.run_dir, config.netns_dir, boot, runtime, pod_files)
+        groups = PodGroups(config.node_name, Path(config.cgroup_dir))
+        self._sandboxes = Sandboxes(
+            config.state_dir, config.run_dir, config.netns_dir, boot, runtime, pod_files, groups
+        )  # fmt: skip
         self._runtime = runtime
         self._changed = asyncio.Event()
         self._mirror = Mirror(

@@ -11,6 +11,7 @@ from typing import Any
 from slash24.errors import Slash24Error
 from slash24.kernel import netns
 from slash24.lab.kubelet import cni, files, spec
+from slash24.lab.kubelet.groups import PodGroups
 
 
 class SandboxError(Slash24Error):
@@ -23,6 +24,7 @@ class Sandbox:
 
     boot: the node's boot in which it was made; in another one its processes and namespaces are gone.
     netns: path of its namespace, "" for a pod in the node's own network.
+    cgroup: folder of its control group, "" if the node has none to divide.
     """
 
     uid: str
@@ -33,6 +35,7 @@ class Sandbox:
     netns: str
     torn_down: bool = False
     addresses: list[str] = field(default_factory=list)
+    cgroup: str = ""
 
 
 _STORED = ("uid", "namespace", "name", "id", "boot", "netns", "torn_down")  # CNI's record has the addresses
@@ -46,14 +49,16 @@ class Sandboxes:
     """
 
     def __init__(
-        self, state_dir: str, run_dir: str, netns_dir: str, boot: str, runtime: cni.Runtime, pod_files: "PodFiles"
-    ) -> None:
+        self, state_dir: str, run_dir: str, netns_dir: str, boot: str, runtime: cni.Runtime, pod_files: "PodFiles",
+        groups: PodGroups,
+    ) -> None:  # fmt: skip
         self._pods = Path(state_dir, "pods")
         self._shared = Path(run_dir, "pods")
         self._netns_dir = Path(netns_dir)
         self._boot = boot
         self._runtime = runtime
         self._pod_files = pod_files
+        self._groups = groups
         for folder in (self._pods, self._shared):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -113,6 +118,7 @@ class Sandboxes:
         """
         if sandbox.torn_down:
             return
+        await self._groups.remove(sandbox.uid)
         if sandbox.netns:
             args = cni.plugin_args(sandbox.namespace, sandbox.name, sandbox.uid, sandbox.id)
             # A rebooted node has other namespaces: CNI says to leave the path empty then.
@@ -127,6 +133,7 @@ class Sandboxes:
 
     def _complete(self, sandbox: Sandbox, pod: dict[str, Any], result: dict[str, Any] | None) -> None:
         """Take the addresses from CNI's result (None: the node's own network), and write the shared files."""
+        sandbox.cgroup = self._groups.make(sandbox.uid)
         sandbox.addresses = [self._pod_files.node_ip] if result is None else cni.addresses(result)
         self._pod_files.write(self.shared(sandbox.uid), pod, sandbox.addresses[0] if sandbox.addresses else "")
 

@@ -108,6 +108,8 @@ class Server:
         rights, _ = spec.capabilities(manifest)
         options = ["--cwd", str(manifest.get("workingDir") or "/"), "--caps", f"{rights:x}"]
         options += ["--uid", str(uid), "--gid", str(gid)]
+        if worker.sandbox and worker.sandbox.cgroup:
+            options += ["--cgroup", worker.sandbox.cgroup]
         if tty:
             options.append("--tty")
         env = container.environment() | ({"TERM": "xterm"} if tty else {})

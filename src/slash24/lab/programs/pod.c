@@ -59,8 +59,8 @@ __attribute__((noreturn, format(printf, 1, 2))) static void fail(const char *for
 }
 
 struct options {
-    const char *folder, *attempt, *socket, *netns, *ipcns, *utsns, *hostname, *directory, *cgroup;
-    int pid, uid, gid, tty, keep_stdin, wants;
+    const char *folder, *attempt, *socket, *netns, *pidns, *ipcns, *utsns, *hostname, *directory, *cgroup;
+    int pid, uid, gid, tty, keep_stdin, wants, no_new_privileges;
     uint64_t capabilities;
     char **command;
     struct root root;
@@ -89,6 +89,10 @@ static struct options parse(char **words) {
             session.stdin_once = 1;
         } else if (!strcmp(word, "--user-namespace")) {
             options.root.user_namespace = 1;
+        } else if (!strcmp(word, "--read-only")) {
+            options.root.read_only = 1;
+        } else if (!strcmp(word, "--no-new-privileges")) {
+            options.no_new_privileges = 1;
         } else if (!words[1]) {
             usage("an option lacks its value");
         } else if (!strcmp(word, "--bind") || !strcmp(word, "--bind-ro")) {
@@ -116,12 +120,14 @@ static struct options parse(char **words) {
         } else if (!strcmp(word, "--wants")) {
             options.wants = atoi(*++words);
         } else {
-            static const char *const names[] = {"--folder", "--attempt", "--socket", "--netns",  "--ipcns", "--utsns",
-                                                "--hostname", "--cwd",   "--cgroup", "--stage", "--size",  "--id"};
+            static const char *const names[] = {"--folder", "--attempt",  "--socket", "--netns",  "--pidns", "--ipcns",
+                                                "--utsns",  "--hostname", "--cwd",    "--cgroup", "--stage", "--size",
+                                                "--id"};
             const char *ignored;
-            const char **places[] = {&options.folder,   &options.attempt,   &options.socket, &options.netns,
-                                     &options.ipcns,    &options.utsns,     &options.hostname, &options.directory,
-                                     &options.cgroup,   &options.root.stage, &options.root.size, &ignored};
+            const char **places[] = {&options.folder,     &options.attempt,   &options.socket, &options.netns,
+                                     &options.pidns,      &options.ipcns,     &options.utsns,  &options.hostname,
+                                     &options.directory,  &options.cgroup,    &options.root.stage,
+                                     &options.root.size,  &ignored};
             size_t i = 0;
             while (i < sizeof names / sizeof *names && strcmp(word, names[i]))
                 i++;
@@ -134,22 +140,24 @@ static struct options parse(char **words) {
     abort();
 }
 
+/* Return a descriptor of a control group's folder, -1 if none is given. */
+static int open_group(const char *path) {
+    int group = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (path && group < 0)
+        fail("error opening %s: %s", path, strerror(errno));
+    return group;
+}
+
 /* Start a process in new namespaces (and in a cgroup, so that it never has to be moved). Returns as fork does. */
-static pid_t spawn(uint64_t flags, const char *cgroup, int *pidfd) {
+static pid_t spawn(uint64_t flags, int group, int *pidfd) {
     struct {
         uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
     } arguments = {.flags = flags | CLONE_PIDFD_FLAG, .pidfd = (uintptr_t)pidfd, .exit_signal = SIGCHLD};
-    if (cgroup) {
-        int directory = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (directory < 0)
-            return -1;
+    if (group >= 0) {
         arguments.flags |= CLONE_INTO_CGROUP_FLAG;
-        arguments.cgroup = (uint64_t)directory;
+        arguments.cgroup = (uint64_t)group;
     }
-    pid_t pid = (pid_t)syscall(435, &arguments, sizeof arguments);
-    if (cgroup)
-        close((int)arguments.cgroup);
-    return pid;
+    return (pid_t)syscall(435, &arguments, sizeof arguments);
 }
 
 static void enter(const char *path, int kind) {
@@ -167,6 +175,8 @@ static const char *identity_error(void) {
 }
 
 static void drop_privileges(const struct options *options) {
+    if (options->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        fail("no_new_privs: %s", strerror(errno));
     for (int capability = 0; capability < 64; capability++)
         if (!(options->capabilities >> capability & 1) && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0)
             break; /* past the last that this kernel knows */
@@ -380,10 +390,11 @@ static int run(struct options *options) {
     if (pipe2(failure, O_CLOEXEC) < 0 || (options->tty && pipe2(number, O_CLOEXEC) < 0))
         fail("error pipe: %s", strerror(errno));
     session.signals = watch_signals();
-    uint64_t flags = CLONE_NEWPID | CLONE_NEWNS;
+    enter(options->pidns, CLONE_NEWPID); /* of our children: we stay where we are */
+    uint64_t flags = CLONE_NEWNS | (options->pidns ? 0 : CLONE_NEWPID);
     flags |= options->ipcns || !options->netns ? 0 : CLONE_NEWIPC; /* the host's network comes with its other names */
     flags |= options->utsns || !options->netns ? 0 : CLONE_NEWUTS;
-    session.child = spawn(flags, options->cgroup, &session.child_pidfd);
+    session.child = spawn(flags, open_group(options->cgroup), &session.child_pidfd);
     if (session.child < 0)
         fail("error starting a process: %s", strerror(errno));
     if (session.child == 0) {
@@ -437,6 +448,7 @@ static int execute(struct options *options) {
     int nothing = open("/dev/null", O_RDWR);
     dup2(nothing, 0);
     failure_pipe = REPORT;
+    int group = open_group(options->cgroup); /* before the container's own mounts */
     int target = (int)syscall(434, options->pid, 0); /* pidfd_open */
     if (target < 0)
         fail("error container not running");
@@ -449,7 +461,7 @@ static int execute(struct options *options) {
     if (options->tty && (session.terminal = open_terminal("/dev/pts/ptmx", &number)) < 0)
         fail("error opening a terminal: %s", strerror(errno));
     session.signals = watch_signals();
-    session.child = spawn(0, options->cgroup, &session.child_pidfd);
+    session.child = spawn(0, group, &session.child_pidfd);
     if (session.child < 0)
         fail("error starting a process: %s", strerror(errno));
     if (session.child == 0) {

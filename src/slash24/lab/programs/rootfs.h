@@ -17,17 +17,21 @@ struct mount_attributes {
     uint64_t set, clear, propagation, userns;
 };
 
+#define RESOLVE_BENEATH_AND_NO_MAGIC (0x08 | 0x02)
+
+/* A source A/./B is B within A: no link of B, which a container may have made, leads out of A. */
 struct bind {
     const char *source, *target;
     int read_only;
 };
 
-#define MAX_PATHS 64
+#define MAX_PATHS 256
 
 struct root {
     const char *stage;    /* an empty directory to build on; many containers share it, each in its own namespace */
     const char *size;     /* of the writable layer, as tmpfs writes it: 512m */
     int user_namespace;   /* overlayfs then needs userxattr */
+    int read_only;        /* nothing but binds, /dev, /proc/self and the container's own folders can be written */
     int bind_count, mask_count, empty_count;
     struct bind binds[MAX_PATHS];
     const char *masks[MAX_PATHS];   /* nothing can be read there */
@@ -40,14 +44,19 @@ __attribute__((noreturn, format(printf, 1, 2))) static void fail(const char *for
 static int old_root = -1; /* the node's root directory: sources of binds are looked up there */
 static int stage_root = -1;
 
-/* Return a detached copy of the mount at `path` (relative to `base`), or -1. */
+/* Return a detached copy of the mount at `path` (relative to `base`; "": `base` itself), or -1. */
 static int tree_of(int base, const char *path, int recursive) {
-    return (int)syscall(428, base, path, TREE_CLONE | O_CLOEXEC | (recursive ? TREE_RECURSIVE : 0));
+    return (int)syscall(428, base, path,
+                        TREE_CLONE | O_CLOEXEC | (*path ? 0 : AT_EMPTY_PATH) | (recursive ? TREE_RECURSIVE : 0));
+}
+
+static int change_attributes(int base, const char *path, struct mount_attributes attributes, int recursive) {
+    int flags = (*path ? 0 : AT_EMPTY_PATH) | (recursive ? TREE_RECURSIVE : 0);
+    return (int)syscall(442, base, path, flags, &attributes, sizeof attributes);
 }
 
 static int set_attributes(int tree, uint64_t set, int recursive) {
-    struct mount_attributes attributes = {.set = set};
-    return (int)syscall(442, tree, "", AT_EMPTY_PATH | (recursive ? TREE_RECURSIVE : 0), &attributes, sizeof attributes);
+    return change_attributes(tree, "", (struct mount_attributes){.set = set}, recursive);
 }
 
 static void place(int tree, const char *target) {
@@ -100,18 +109,38 @@ static void place_own(const char *name, const char *target, mode_t mode) {
     place(tree_of(stage_root, name, 0), target);
 }
 
+/* Return a descriptor of a bind's source. */
+static int open_source(const char *source) {
+    char outer[4096];
+    struct {
+        uint64_t flags, mode, resolve;
+    } how = {O_PATH | O_CLOEXEC, 0, RESOLVE_BENEATH_AND_NO_MAGIC};
+    const char *inner = strstr(source, "/./");
+    snprintf(outer, sizeof outer, "%.*s", inner ? (int)(inner - source) : (int)sizeof outer - 1, source);
+    int found = openat(old_root, outer + 1, O_PATH | O_CLOEXEC); /* relative: "/" is the container's own by now */
+    if (found >= 0 && inner) {
+        int folder = found;
+        found = (int)syscall(437, folder, inner + 3, &how, sizeof how); /* openat2 */
+        close(folder);
+    }
+    if (found < 0)
+        fail("%s: %s", source, strerror(errno));
+    return found;
+}
+
 static void place_bind(const struct bind *bind) {
     struct stat info;
-    const char *source = bind->source + 1; /* relative: "/" is the container's own by now */
-    if (fstatat(old_root, source, &info, 0) < 0)
+    int source = open_source(bind->source);
+    if (fstatat(source, "", &info, AT_EMPTY_PATH) < 0)
         fail("%s: %s", bind->source, strerror(errno));
     if (S_ISDIR(info.st_mode))
         make_directories(bind->target);
     else
         make_file(bind->target);
-    int tree = tree_of(old_root, source, S_ISDIR(info.st_mode));
+    int tree = tree_of(source, "", S_ISDIR(info.st_mode));
     if (tree < 0 || set_attributes(tree, ATTR_NODEV | (bind->read_only ? ATTR_RDONLY : 0), 1) < 0)
         fail("binding %s: %s", bind->source, strerror(errno));
+    close(source);
     place(tree, bind->target);
 }
 
@@ -209,6 +238,18 @@ static void lay_folders(const struct root *root, const char *target) {
     closedir(top);
 }
 
+/* Let nothing be written but devices, the container's own /proc and what is bound for writing. */
+static void close_root(const struct root *root) {
+    struct mount_attributes closed = {.set = ATTR_RDONLY}, open = {.clear = ATTR_RDONLY};
+    int failed = change_attributes(AT_FDCWD, "/", closed, 1) < 0 || change_attributes(AT_FDCWD, "/dev", open, 1) < 0 ||
+                 change_attributes(AT_FDCWD, "/proc", open, 0) < 0;
+    for (int i = 0; i < root->bind_count && !failed; i++)
+        if (!root->binds[i].read_only)
+            failed = change_attributes(AT_FDCWD, root->binds[i].target, open, 1) < 0;
+    if (failed)
+        fail("the root directory read-only: %s", strerror(errno));
+}
+
 /* Build the root directory and move into it. The node's files are out of reach afterwards. */
 static void build_root(const struct root *root) {
     static const char *const hidden[] = {"/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
@@ -257,6 +298,8 @@ static void build_root(const struct root *root) {
         place_mask(hidden[i]);
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         make_read_only(fixed[i]);
+    if (root->read_only)
+        close_root(root);
 
     if (fchdir(old_root) < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
         fail("leaving the node's root: %s", strerror(errno));

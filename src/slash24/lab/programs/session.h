@@ -262,13 +262,21 @@ static void take_client(void) {
 
 static int signal_child(int number) { return (int)syscall(424, session.child_pidfd, number, NULL, 0); }
 
+/* End the process; a command that was exec'ed takes along what it has started (the container's own go with it). */
+static void kill_child(void) {
+    if (session.is_exec)
+        kill(-session.child, SIGKILL);
+    else
+        signal_child(SIGKILL);
+}
+
 static void take_signals(int *exited, int *status) {
     struct signalfd_siginfo info;
     while (read(session.signals, &info, sizeof info) == sizeof info) {
         if (info.ssi_signo == SIGTERM)
             signal_child(SIGTERM);
         else if (info.ssi_signo == SIGUSR1) /* SIGKILL can't be passed on: it would end us */
-            signal_child(SIGKILL);
+            kill_child();
         else if (info.ssi_signo == SIGCHLD && !*exited && waitpid(session.child, status, WNOHANG) == session.child)
             *exited = 1;
     }
@@ -315,7 +323,7 @@ static int run_session(void) {
         if (exited && (ready == 0 || (fds[1].revents == 0 && fds[2].revents == 0)))
             break;
         if (ready == 0 && abandoned)
-            signal_child(SIGKILL);
+            kill_child();
         if (fds[1].revents && !take_output(out, 0)) {
             close(out);
             if (session.terminal >= 0)

@@ -44,6 +44,7 @@ class HttpClient:
     async def close(self) -> None:
         while self._idle:
             self._idle.pop().writer.close()
+        await asyncio.sleep(0)  # the loop lets go of what is closed, watches included, in its next turn
 
     async def _open(self) -> _Connection:
         try:

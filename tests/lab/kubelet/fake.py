@@ -12,14 +12,14 @@ Json = dict[str, Any]
 
 
 class FakeApi:
-    """Objects by path. Watches see every change of a pod; `away` makes every call fail as if the server were down."""
+    """Objects by path. Watches see every change of their collection; with `away` every call fails as with no server."""
 
     def __init__(self) -> None:
         self.objects: dict[str, Json] = {}
         self.calls: list[tuple[str, str, Any]] = []
         self.away = False
         self._versions = itertools.count(1)
-        self._watchers: list[asyncio.Queue[tuple[str, Json]]] = []
+        self._watchers: list[tuple[str, str, asyncio.Queue[tuple[str, Json]]]] = []
         self._waiters: list[asyncio.Event] = []
 
     # KubeClient
@@ -30,8 +30,8 @@ class FakeApi:
 
     async def list(self, path: str, *, field_selector: str = "", label_selector: str = "") -> Json:
         self._call("LIST", path)
-        pods = [copy.deepcopy(one) for one in self.objects.values() if one.get("kind") == "Pod"]
-        return {"items": pods, "metadata": {"resourceVersion": str(next(self._versions))}}
+        found = [copy.deepcopy(one) for key, one in self.objects.items() if _selected(path, field_selector, key)]
+        return {"items": found, "metadata": {"resourceVersion": str(next(self._versions))}}
 
     async def create(self, path: str, body: Json) -> Json:
         self._call("POST", path, body)
@@ -53,17 +53,17 @@ class FakeApi:
         if uid is not None and found["metadata"]["uid"] != uid:
             raise ApiError("another one", status=409, reason="Conflict")
         del self.objects[path]
-        self._tell("DELETED", found)
+        self._tell("DELETED", path, found)
         return found
 
-    async def watch(self, path: str, **_: str) -> AsyncIterator[tuple[str, Json]]:
-        queue: asyncio.Queue[tuple[str, Json]] = asyncio.Queue()
-        self._watchers.append(queue)
+    async def watch(self, path: str, *, field_selector: str = "", **_: str) -> AsyncIterator[tuple[str, Json]]:
+        watcher = (path, field_selector, asyncio.Queue[tuple[str, Json]]())
+        self._watchers.append(watcher)
         try:
             while True:
-                yield await queue.get()
+                yield await watcher[2].get()
         finally:
-            self._watchers.remove(queue)
+            self._watchers.remove(watcher)
 
     async def close(self) -> None:
         return
@@ -81,6 +81,14 @@ class FakeApi:
             "status": {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "True"}]},
         }
         return self._store(path, pod)
+
+    def put_pod(self, pod: Json) -> None:
+        self._store(f"/api/v1/namespaces/default/pods/{pod['metadata']['name']}", copy.deepcopy(pod))
+
+    def put(self, plural: str, name: str, **content: Any) -> Json:
+        """Make or change a ConfigMap or a Secret."""
+        item = {"metadata": {"name": name, "namespace": "default"}, **content}
+        return self._store(f"/api/v1/namespaces/default/{plural}/{name}", item)
 
     def delete_pod(self, name: str, grace_s: int = 30) -> None:
         """Ask for a pod's end, as `kubectl delete` does."""
@@ -142,15 +150,24 @@ class FakeApi:
         kind = "MODIFIED" if path in self.objects else "ADDED"
         item["metadata"]["resourceVersion"] = str(next(self._versions))
         self.objects[path] = item
-        self._tell(kind, item)
+        self._tell(kind, path, item)
         return item
 
-    def _tell(self, kind: str, item: Json) -> None:
-        if item.get("kind") == "Pod":
-            for queue in self._watchers:
+    def _tell(self, kind: str, key: str, item: Json) -> None:
+        for path, selector, queue in self._watchers:
+            if _selected(path, selector, key):
                 queue.put_nowait((kind, copy.deepcopy(item)))
         for waiter in self._waiters:
             waiter.set()
+
+
+def _selected(path: str, field_selector: str, key: str) -> bool:
+    """Tell whether an object's path is in a collection; of selectors only that of a name counts."""
+    folder, _, name = key.rpartition("/")
+    if path == "/api/v1/pods":
+        return folder.endswith("/pods")
+    wanted = field_selector.removeprefix("metadata.name=") if field_selector.startswith("metadata.name=") else name
+    return folder == path and name == wanted
 
 
 def _merge(target: Json, change: Json, *, by_type: bool) -> None:

@@ -149,7 +149,22 @@ async def test_containers_see_themselves_and_not_the_node(node: Node) -> None:
     assert sorted(out.split()) == ["/dev/shm:", "/root:", "/run:", "/tmp:"]
     out, _, _ = await node.run("p", "ls", "/dev")
     assert set(out.split()) == {
-        *("fd", "full", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty", "urandom", "zero"),
+        *(
+            "fd",
+            "full",
+            "null",
+            "ptmx",
+            "pts",
+            "random",
+            "shm",
+            "stderr",
+            "stdin",
+            "stdout",
+            "termination-log",
+            "tty",
+            "urandom",
+            "zero",
+        ),
     }
     interfaces = [name for _, name in socket.if_nameindex()]
     out, _, _ = await node.run("p", "ls", "/sys/class/net")

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from slash24.lab.kubelet import images, messages, spec
+from slash24.lab import quantity
+from slash24.lab.kubelet import environment, images, messages, spec
+from slash24.lab.kubelet.downward import ContainerConfigError
 
 
 def pod(**more: Any) -> dict[str, Any]:
@@ -13,7 +15,7 @@ def pod(**more: Any) -> dict[str, Any]:
 
 
 def test_examples_in_the_docstrings_hold() -> None:
-    for module in (images, messages, spec):
+    for module in (images, messages, environment, quantity):
         assert doctest.testmod(module).failed == 0
 
 
@@ -46,31 +48,6 @@ def test_an_unknown_image_is_told_with_what_is_known() -> None:
     assert "agnhost" in images.pull_error("redis:7")
 
 
-def test_fields_come_from_the_pod_and_the_node() -> None:
-    def reference(path: str) -> dict[str, Any]:
-        return {"name": "X", "valueFrom": {"fieldRef": {"fieldPath": path}}}
-
-    for path, value in (
-        ("metadata.name", "web-1"),
-        ("metadata.namespace", "shop"),
-        ("metadata.labels['app']", "web"),
-        ("metadata.labels['none']", ""),
-        ("status.podIP", "10.244.0.9"),
-    ):
-        env = spec.environment(pod(), {"env": [reference(path)]}, {"status.podIP": "10.244.0.9"}, "h")
-        assert env["X"] == value, path
-    with pytest.raises(spec.ContainerConfigError, match=r"unsupported fieldPath: spec\.nope"):
-        spec.environment(pod(), {"env": [reference("spec.nope")]}, {}, "h")
-
-
-def test_a_source_that_the_lab_cannot_read_is_an_error_unless_optional() -> None:
-    secret = {"name": "X", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}
-    with pytest.raises(spec.ContainerConfigError, match="secretKeyRef"):
-        spec.environment(pod(), {"env": [secret]}, {}, "h")
-    secret["valueFrom"]["secretKeyRef"]["optional"] = True  # type: ignore[index]
-    assert "X" not in spec.environment(pod(), {"env": [secret]}, {}, "h")
-
-
 def test_rights_that_reach_past_the_pod_are_refused() -> None:
     default, refused = spec.capabilities({})
     assert (f"{default:x}", refused) == ("a80425fb", [])
@@ -90,3 +67,25 @@ def test_resolv_conf_follows_the_policy() -> None:
     )
     host = pod(hostNetwork=True)
     assert spec.resolv_file(host, "10.0.0.10", "cluster.local", "nameserver 1.2.3.4\n") == "nameserver 1.2.3.4\n"
+
+
+@pytest.mark.parametrize(
+    ("context", "who"),
+    [
+        ({}, (-1, -1)),
+        ({"runAsUser": 1000, "runAsGroup": 7, "runAsNonRoot": True}, (1000, 7)),
+        ({"runAsUser": 0}, (0, -1)),
+    ],
+)
+def test_a_containers_user_is_its_own_or_the_pods(context: dict[str, Any], who: tuple[int, int]) -> None:
+    assert spec.user(pod(), {"name": "c", "securityContext": context}) == who
+    assert spec.user(pod(securityContext=context), {"name": "c"}) == who
+
+
+def test_root_is_refused_where_it_must_not_be() -> None:
+    with pytest.raises(
+        ContainerConfigError, match=r"runAsNonRoot and image will run as root .*shop\(u\).*container: c"
+    ):
+        spec.user(pod(securityContext={"runAsNonRoot": True}), {"name": "c"})
+    with pytest.raises(ContainerConfigError, match="breaks non-root policy"):
+        spec.user(pod(), {"name": "c", "securityContext": {"runAsNonRoot": True, "runAsUser": 0}})

@@ -20,10 +20,12 @@ from slash24.lab.kubelet import files, images, spawn
 
 #: Folders of the host that a container sees empty: they are the user's own, or the machine's state.
 _EMPTY = ("/root", "/home", "/var/lib", "/var/log", "/var/cache", "/var/spool", "/var/tmp", "/mnt", "/media", "/srv")  # noqa: S108
-_MASKED = ("/etc/shadow", "/etc/gshadow", "/etc/shadow-", "/etc/gshadow-", "/etc/ssh", "/etc/ssl/private", "/boot")
+#: Files of the machine that no container sees.
+MASKED = ("/etc/shadow", "/etc/gshadow", "/etc/shadow-", "/etc/gshadow-", "/etc/ssh", "/etc/ssl/private", "/boot")
 #: Folders that hold programs: where they are mounts of their own, the layer beneath a container would lack them.
 _PROGRAMS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix", "/gnu")
 
+_MESSAGE_BYTES, _LOG_BYTES, _LOG_LINES = 4096, 2048, 80  # docs/sources.md#pods
 #: Exit codes that runtimes give when there is none of the program's own.
 START_ERROR, UNKNOWN = 128, 137
 
@@ -121,12 +123,21 @@ class Run:
         if self._runner:
             self._runner.forget()
 
-    def outcome(self) -> Ended:
-        """Return how it ended; to be asked when it isn't alive."""
+    @property
+    def message(self) -> Path:
+        """The file in which the container may leave its last words."""
+        return self.folder / f"{self.attempt}.message"
+
+    def outcome(self, *, log_on_error: bool = False) -> Ended:
+        """Return how it ended; to be asked when it isn't alive.
+
+        log_on_error: where a run that failed left no last words, the end of its log stands for them.
+        """
         try:
             code, number, finished = (int(part) for part in (self.folder / f"{self.attempt}.exit").read_text().split())
             reason = "Completed" if code == 0 else "Error"
-            return Ended(code, number, self.started_at, files.stamp(finished), self.id, reason)
+            words = _last_words(self.message) or (_log_end(self.log) if code and log_on_error else "")
+            return Ended(code, number, self.started_at, files.stamp(finished), self.id, reason, words)
         except (OSError, ValueError):
             return Ended(
                 UNKNOWN, 0, self.started_at, files.now(), self.id, "ContainerStatusUnknown",
@@ -153,7 +164,7 @@ class Launcher:
         for path in _EMPTY:
             if Path(path).is_dir():
                 fixed += ["--empty", path]
-        for path in (*_MASKED, *(os.path.realpath(path) for path in masked_paths)):
+        for path in (*MASKED, *(os.path.realpath(path) for path in masked_paths)):
             fixed += ["--mask", path]
         self._fixed = fixed
 
@@ -163,7 +174,6 @@ class Launcher:
 
     async def start(self, folder: Path, attempt: int, container_id: str, launch: Launch) -> Run:
         """Start the `attempt`-th run of a container in its folder. Raises StartError."""
-        folder.mkdir(exist_ok=True)
         words = [
             "pod", "run", "--id", container_id, "--folder", str(folder), "--attempt", str(attempt),
             "--socket", str(self.socket(container_id)), "--hostname", launch.hostname, "--cwd", launch.directory,
@@ -227,6 +237,42 @@ class Launcher:
         run = Run(folder, attempt, identify(pod_uid, name, attempt), runner, pid)
         run.started_at = files.stamp(started)
         return run
+
+
+def prepare(folder: Path, attempt: int) -> Path:
+    """Make a container's folder ready for its next run, and forget the runs before the last; return the message file.
+
+    So a container that fails for ever takes room for two logs, each of which its runner keeps short.
+    """
+    folder.mkdir(exist_ok=True)
+    for path in folder.iterdir():
+        number = path.name.partition(".")[0]
+        if number.isdigit() and int(number) < attempt - 1:
+            path.unlink()
+    message = folder / f"{attempt}.message"
+    message.touch(mode=0o666)
+    message.chmod(0o666)
+    return message
+
+
+def _last_words(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            return file.read(_MESSAGE_BYTES).decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _log_end(path: Path) -> str:
+    """Return the end of a log as Kubernetes takes it for a termination message: 80 lines, 2048 bytes at most."""
+    try:
+        with open(path, "rb") as log:
+            log.seek(max(0, path.stat().st_size - 4 * _LOG_BYTES))
+            lines = log.read().splitlines()[-_LOG_LINES:]
+    except OSError:
+        return ""
+    text = b"\n".join(line.split(b" ", 3)[-1] for line in lines)
+    return text[-_LOG_BYTES:].decode(errors="replace")
 
 
 def identify(pod_uid: str, name: str, attempt: int) -> str:

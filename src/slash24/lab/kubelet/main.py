@@ -8,20 +8,22 @@ import asyncio
 import logging
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from slash24.kube.client import KubeClient, Mirror
 from slash24.lab.kubelet import cni
-from slash24.lab.kubelet.container import Launcher
+from slash24.lab.kubelet.configuration import Configuration
+from slash24.lab.kubelet.container import MASKED, Launcher
 from slash24.lab.kubelet.events import Recorder
 from slash24.lab.kubelet.groups import PodGroups
 from slash24.lab.kubelet.host import Host
 from slash24.lab.kubelet.node import NodeFacts, NodeReporter
 from slash24.lab.kubelet.sandbox import PodFiles, Sandbox, Sandboxes
 from slash24.lab.kubelet.server import Server
+from slash24.lab.kubelet.volumes import NodeTree
 from slash24.lab.kubelet.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ class KubeletConfig:
     """What a kubelet's stand-in is started with.
 
     masked_paths: folders of the machine that no container may read, the lab's own above all.
+    own_folders: what a pod may see of the node by hostPath; everything else there is the machine's.
     cluster_dns: "" leaves pods with the node's /etc/resolv.conf.
     """
 
@@ -49,6 +52,7 @@ class KubeletConfig:
     provider_id: str = ""
     pool: str = ""
     masked_paths: Sequence[str] = ()
+    own_folders: Sequence[str] = ("/etc", "/opt", "/run", "/var/lib", "/var/log")
     conf_dir: str = "/etc/cni/net.d"
     bin_dir: str = "/opt/cni/bin"
     state_dir: str = "/var/lib/kubelet"
@@ -72,9 +76,10 @@ class Kubelet:
             config.conf_dir, config.bin_dir.split(":"), f"{config.state_dir}/cni", config.cni_timeout_s
         )
         pod_files = PodFiles(config.node_name, config.node_ip, config.cluster_dns, config.cluster_domain)
+        tree = NodeTree(config.own_folders, (*config.masked_paths, *MASKED))
         groups = PodGroups(config.node_name, Path(config.cgroup_dir))
         self._sandboxes = Sandboxes(
-            config.state_dir, config.run_dir, config.netns_dir, boot, runtime, pod_files, groups
+            config.state_dir, config.run_dir, config.netns_dir, boot, runtime, pod_files, groups, tree
         )  # fmt: skip
         self._runtime = runtime
         self._changed = asyncio.Event()
@@ -82,18 +87,20 @@ class Kubelet:
             api, "/api/v1/pods", field_selector=f"spec.nodeName={config.node_name}", on_change=self._changed.set
         )
         launcher = Launcher(config.run_dir, config.masked_paths)
-        self._host = Host(
-            api=api,
-            sandboxes=self._sandboxes,
-            launcher=launcher,
-            events=Recorder(api, config.node_name, busy=lambda: self._host.starting > 0),
-            node_ip=config.node_ip,
-            slots=asyncio.Semaphore(PARALLEL),
-        )
         facts = NodeFacts(
             config.node_name, config.node_ip, config.max_pods, config.version, boot, config.labels, config.taints,
             config.provider_id,
         )  # fmt: skip
+        self._host = Host(
+            api=api,
+            configuration=Configuration(api, self._wake_users),
+            sandboxes=self._sandboxes,
+            launcher=launcher,
+            events=Recorder(api, config.node_name, busy=lambda: self._host.starting > 0),
+            node_ip=config.node_ip,
+            allocatable=facts.resources(),
+            slots=asyncio.Semaphore(PARALLEL),
+        )
         self._node = NodeReporter(facts, api, runtime)
         self._server = Server(Path(config.state_dir, "kubelet.sock"), launcher, self._find)
         self._workers: dict[str, Worker] = {}
@@ -109,13 +116,16 @@ class Kubelet:
 
     async def run(self) -> None:
         """Run for ever."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._node.run())
-            group.create_task(self._mirror.run())
-            group.create_task(self._server.run())
-            group.create_task(self._host.events.run())
-            group.create_task(self._wake_waiting())
-            group.create_task(self._dispatch(group))
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._node.run())
+                group.create_task(self._mirror.run())
+                group.create_task(self._server.run())
+                group.create_task(self._host.events.run())
+                group.create_task(self._wake_waiting())
+                group.create_task(self._dispatch(group))
+        finally:
+            self._host.configuration.close()
 
     async def _wake_waiting(self) -> None:
         """Let pods that wait for a network try again as soon as there is one."""
@@ -123,6 +133,12 @@ class Kubelet:
             await self._node.ready_changed.wait()
             self._node.ready_changed.clear()
             self._wake()
+
+    def _wake_users(self, uids: Set[str]) -> None:
+        """Let pods see that a ConfigMap or a Secret of theirs has changed."""
+        for uid in uids:
+            if uid in self._workers:
+                self._workers[uid].retry_configuration()
 
     def _wake(self) -> None:
         for worker in self._workers.values():

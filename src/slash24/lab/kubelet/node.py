@@ -44,6 +44,13 @@ class NodeFacts:
     taints: Sequence[Mapping[str, Any]] = ()
     provider_id: str = ""
 
+    def resources(self) -> dict[str, str]:
+        """Return what pods may have of the node: each sees the whole machine."""
+        return {
+            "cpu": str(os.cpu_count() or 1), "memory": f"{_memory_kib()}Ki", "pods": str(self.max_pods),
+            "ephemeral-storage": "0",
+        }  # fmt: skip
+
     def manifest(self) -> Json:
         """Return the Node as a kubelet registers it, without conditions."""
         machine = platform.machine()
@@ -52,10 +59,7 @@ class NodeFacts:
             "kubernetes.io/hostname": self.name, "kubernetes.io/os": "linux", "kubernetes.io/arch": architecture,
             "beta.kubernetes.io/os": "linux", "beta.kubernetes.io/arch": architecture,
         }  # fmt: skip
-        resources = {
-            "cpu": str(os.cpu_count() or 1), "memory": f"{_memory_kib()}Ki", "pods": str(self.max_pods),
-            "ephemeral-storage": "0",
-        }  # fmt: skip
+        resources = self.resources()
         spec: Json = {"providerID": self.provider_id} if self.provider_id else {}
         if self.taints:
             spec["taints"] = [dict(taint) for taint in self.taints]

@@ -12,6 +12,7 @@ from slash24.errors import Slash24Error
 from slash24.kernel import netns
 from slash24.lab.kubelet import cni, files, spec
 from slash24.lab.kubelet.groups import PodGroups
+from slash24.lab.kubelet.volumes import NodeTree, Volumes
 
 
 class SandboxError(Slash24Error):
@@ -50,7 +51,7 @@ class Sandboxes:
 
     def __init__(
         self, state_dir: str, run_dir: str, netns_dir: str, boot: str, runtime: cni.Runtime, pod_files: "PodFiles",
-        groups: PodGroups,
+        groups: PodGroups, tree: NodeTree,
     ) -> None:  # fmt: skip
         self._pods = Path(state_dir, "pods")
         self._shared = Path(run_dir, "pods")
@@ -59,6 +60,7 @@ class Sandboxes:
         self._runtime = runtime
         self._pod_files = pod_files
         self._groups = groups
+        self._tree = tree
         for folder in (self._pods, self._shared):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -68,6 +70,9 @@ class Sandboxes:
     def shared(self, uid: str) -> Path:
         """Return the folder of the pod's /etc/hosts, hostname and resolv.conf."""
         return self._shared / uid
+
+    def volumes(self, uid: str) -> Volumes:
+        return Volumes(self.folder(uid) / "volumes.d", self.shared(uid) / "volumes.d", self._tree)
 
     def stored(self) -> list[Sandbox]:
         """Return what earlier kubelets left; a record that can't be read is dropped with its folder's name as uid."""
@@ -139,7 +144,7 @@ class Sandboxes:
 
     def _save(self, sandbox: Sandbox) -> None:
         folder = self.folder(sandbox.uid)
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         record = {name: getattr(sandbox, name) for name in _STORED}
         files.write(folder / "sandbox.json", json.dumps(record))
 
@@ -151,7 +156,8 @@ class Sandboxes:
             return []
 
     def remove(self, uid: str) -> None:
-        """Remove the pod's folders: logs, records, files."""
+        """Remove the pod's folders: volumes, logs, records, files."""
+        self.volumes(uid).remove()
         for folder in (self.folder(uid), self.shared(uid)):
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from slash24.errors import Slash24Error
-from slash24.lab.kubelet import logs, spec
+from slash24.lab.kubelet import logs
 from slash24.lab.kubelet.container import Launcher, Run, StartError
 from slash24.lab.kubelet.keeper import Keeper
 from slash24.lab.kubelet.messages import failure
@@ -90,7 +90,7 @@ class Server:
         if verb == "logs":
             await self._logs(client, request, worker, container)
         elif verb == "exec":
-            await self._exec(client, request, worker, container)
+            await self._exec(client, request, container)
         elif verb == "attach":
             await self._attach(client, request, container)
         else:
@@ -98,21 +98,12 @@ class Server:
 
     # exec, attach
 
-    async def _exec(self, client: socket.socket, request: Json, worker: Worker, container: Keeper) -> None:
+    async def _exec(self, client: socket.socket, request: Json, container: Keeper) -> None:
         run = _living(container)
         words = [str(word) for word in request.get("command") or ()]
         if not words:
             raise RequestError("you must specify at least one command for the container")
-        manifest, tty = container.manifest, bool(request.get("tty"))
-        uid, gid = spec.user(worker.pod, manifest)
-        rights, _ = spec.capabilities(manifest)
-        options = ["--cwd", str(manifest.get("workingDir") or "/"), "--caps", f"{rights:x}"]
-        options += ["--uid", str(uid), "--gid", str(gid)]
-        if worker.sandbox and worker.sandbox.cgroup:
-            options += ["--cgroup", worker.sandbox.cgroup]
-        if tty:
-            options.append("--tty")
-        env = container.environment() | ({"TERM": "xterm"} if tty else {})
+        env, options = container.entry(tty=bool(request.get("tty")))
         try:
             process = await self._launcher.exec(run, words, env, client.fileno(), _wants(request), options)
         except StartError as error:

@@ -1,15 +1,13 @@
-"""What a Pod's JSON asks of a container: its command, environment, rights. Pure."""
+"""What a Pod's JSON asks of a container: its command, its rights, its names. Pure."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from slash24.errors import Slash24Error
 from slash24.lab.kubelet import images
+from slash24.lab.kubelet.downward import ContainerConfigError
+from slash24.lab.kubelet.environment import expand
 
 Json = dict[str, Any]
-
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 #: containerd's default set. CAP_MKNOD is harmless here: every file system of a container is mounted nodev.
 _DEFAULT_CAPABILITIES = (
@@ -21,26 +19,6 @@ _BITS = {
     "NET_BIND_SERVICE": 10, "NET_BROADCAST": 11, "NET_ADMIN": 12, "NET_RAW": 13, "IPC_LOCK": 14, "SYS_CHROOT": 18,
     "SYS_PTRACE": 19, "SYS_NICE": 23, "MKNOD": 27, "AUDIT_WRITE": 29, "SETFCAP": 31,
 }  # fmt: skip
-_REFERENCE = re.compile(r"\$\$|\$\(([^)]*)\)")
-
-
-class ContainerConfigError(Slash24Error):
-    """A container's settings can't be turned into a process (Kubernetes' CreateContainerConfigError)."""
-
-
-def expand(text: str, values: Mapping[str, str]) -> str:
-    """Return `text` with every $(NAME) that is known replaced; $$ is a dollar sign.
-
-    >>> expand("$(A) $(B) $$(A)", {"A": "x"})
-    'x $(B) $(A)'
-    """
-
-    def value(match: re.Match[str]) -> str:
-        if match.group(0) == "$$":
-            return "$"
-        return values.get(match.group(1), match.group(0))
-
-    return _REFERENCE.sub(value, text)
 
 
 def arguments(container: Json, image: images.Image, env: Mapping[str, str]) -> list[str]:
@@ -53,45 +31,6 @@ def arguments(container: Json, image: images.Image, env: Mapping[str, str]) -> l
     if not words:
         raise ContainerConfigError("no command specified")
     return [expand(str(word), env) for word in words]
-
-
-def _field(pod: Json, path: str, node: Mapping[str, str]) -> str:
-    metadata = pod.get("metadata", {})
-    keyed = re.fullmatch(r"metadata\.(labels|annotations)\['(.*)'\]", path)
-    if keyed:
-        return str((metadata.get(keyed.group(1)) or {}).get(keyed.group(2), ""))
-    if path in ("metadata.name", "metadata.namespace", "metadata.uid"):
-        return str(metadata.get(path.partition(".")[2], ""))
-    if path == "spec.serviceAccountName":
-        return str(pod.get("spec", {}).get("serviceAccountName", "default"))
-    if path in node:
-        return node[path]
-    raise ContainerConfigError(f"unsupported fieldPath: {path}")
-
-
-def environment(pod: Json, container: Json, node: Mapping[str, str], hostname: str) -> dict[str, str]:
-    """Return a container's environment, in the manifest's order after what a runtime sets.
-
-    node: values of `spec.nodeName`, `status.hostIP`, `status.podIP` and their plurals.
-    Raises ContainerConfigError for a source that the lab can't read.
-    """
-    env = {"PATH": PATH, "HOSTNAME": hostname, "HOME": "/root"}
-    if container.get("tty"):
-        env["TERM"] = "xterm"
-    for source in container.get("envFrom") or ():
-        if not any((source.get(kind) or {}).get("optional") for kind in ("configMapRef", "secretRef")):
-            raise ContainerConfigError("envFrom is not supported in the lab")
-    for variable in container.get("env") or ():
-        name, source = str(variable.get("name", "")), variable.get("valueFrom") or {}
-        if "fieldRef" in source:
-            env[name] = _field(pod, str(source["fieldRef"].get("fieldPath", "")), node)
-        elif source:
-            reference = next(iter(source.values())) or {}
-            if not reference.get("optional"):
-                raise ContainerConfigError(f"env {name}: {next(iter(source))} is not supported in the lab")
-        else:
-            env[name] = expand(str(variable.get("value") or ""), env)
-    return env
 
 
 def capabilities(container: Json) -> tuple[int, list[str]]:
@@ -115,13 +54,33 @@ def capabilities(container: Json) -> tuple[int, list[str]]:
 
 
 def user(pod: Json, container: Json) -> tuple[int, int]:
-    """Return the user and group ids to run with; -1: the image's, which is root."""
+    """Return the user and group ids to run with; -1: the image's, which is root.
+
+    Raises ContainerConfigError if that is root and must not be.
+    """
     contexts = [container.get("securityContext") or {}, pod.get("spec", {}).get("securityContext") or {}]
 
-    def first(key: str) -> int:
-        return next((int(context[key]) for context in contexts if context.get(key) is not None), -1)
+    def first(key: str) -> Any:
+        return next((context[key] for context in contexts if context.get(key) is not None), None)
 
-    return first("runAsUser"), first("runAsGroup")
+    uid, gid = first("runAsUser"), first("runAsGroup")
+    if first("runAsNonRoot") and not uid:
+        why = "container's runAsUser breaks non-root policy" if uid == 0 else (
+            "container has runAsNonRoot and image will run as root"
+        )  # fmt: skip
+        raise ContainerConfigError(f'{why} (pod: "{title(pod)}", container: {container["name"]})')
+    return -1 if uid is None else int(uid), -1 if gid is None else int(gid)
+
+
+def title(pod: Json) -> str:
+    """Return how a kubelet names a pod in its messages: NAME_NAMESPACE(UID)."""
+    metadata = pod["metadata"]
+    return f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
+
+
+def named_ports(container: Json) -> dict[str, int]:
+    """Return the container's ports that have names."""
+    return {port["name"]: int(port["containerPort"]) for port in container.get("ports") or () if port.get("name")}
 
 
 def hostname(pod: Json, node_name: str) -> str:

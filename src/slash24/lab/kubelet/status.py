@@ -1,6 +1,6 @@
 """A pod's status, computed from what its containers do, as a kubelet computes it. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ class ContainerState:
     """One container of a pod. At any time one holds: it waits, it runs (`started_at`), or it has ended.
 
     waiting: (reason, message). ended: the last run's end, kept while a later one runs or is waited for.
+    ready, started: what its probes say of the run.
     """
 
     name: str
@@ -24,6 +25,8 @@ class ContainerState:
     started_at: str = ""
     ended: Ended | None = None
     previous: Ended | None = None
+    ready: bool = False
+    started: bool = False
 
     @property
     def running(self) -> bool:
@@ -51,8 +54,8 @@ class ContainerState:
             "name": self.name,
             "image": self.image,
             "imageID": f"slash24://{self.image}" if known else "",
-            "ready": self.running,
-            "started": self.running,
+            "ready": self.ready,
+            "started": self.started,
             "restartCount": self.restarts,
             "state": state,
             "lastState": {"terminated": last.state()} if last else {},
@@ -61,7 +64,10 @@ class ContainerState:
 
 @dataclass(slots=True)
 class PodState:
-    """What a status is made of, besides the containers."""
+    """What a status is made of, besides the containers.
+
+    gates: the condition types that `readinessGates` names. failure: (reason, message) of a pod that was ended.
+    """
 
     restart_policy: str
     host_ip: str
@@ -69,13 +75,25 @@ class PodState:
     has_sandbox: bool = False
     initialized: bool = True
     addresses: list[str] = field(default_factory=list)
+    gates: tuple[str, ...] = ()
+    failure: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerStates:
+    """The containers of a pod, by sort. `sidecars` are those of `init` that stay."""
+
+    main: Sequence[ContainerState]
+    init: Sequence[ContainerState] = ()
+    sidecars: Sequence[ContainerState] = ()
+    ephemeral: Sequence[ContainerState] = ()
 
 
 def phase(
     policy: str, initialized: bool, containers: Iterable[ContainerState], init: Iterable[ContainerState] = ()
 ) -> str:
     """Return the pod's phase (kubelet's getPhase)."""
-    if policy == "Never" and any(one.terminated and not _succeeded(one) for one in init):
+    if policy == "Never" and not initialized and any(one.terminated and not _succeeded(one) for one in init):
         return "Failed"
     running = stopped = succeeded = waiting = 0
     for container in containers:
@@ -103,46 +121,69 @@ def _condition(kind: str, status: bool, now: str, old: Mapping[str, Json], reaso
     return found | ({"reason": reason} if reason else {}) | ({"message": message} if message else {})
 
 
-def compute(
-    pod: PodState, containers: list[ContainerState], init: list[ContainerState], old: list[Json], now: str
-) -> Json:
+def compute(pod: PodState, containers: ContainerStates, old: list[Json], now: str) -> Json:
     """Return a whole status. `old`: the conditions as they stand in the API; those of others are kept."""
-    current = phase(pod.restart_policy, pod.initialized, containers, init)
-    known = {condition.get("type", ""): condition for condition in old}
-    unready = [container.name for container in containers if not container.running]
-    complete = current in ("Succeeded", "Failed")
-    why, what = ("", "")
-    if unready:
-        why = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}.get(current, "ContainersNotReady")
-        what = "" if complete else f"containers with unready status: [{' '.join(unready)}]"
-    waiting_init = [container.name for container in init if not (container.terminated and _succeeded(container))]
-    initialized = _condition(
-        "Initialized", pod.initialized, now, known,
-        *(("PodCompleted",) if current == "Succeeded" else ()),
-        *(() if pod.initialized else
-          ("ContainersNotInitialized", f"containers with incomplete status: [{' '.join(waiting_init)}]")),
-    )  # fmt: skip
-    conditions = [
-        _condition("PodReadyToStartContainers", pod.has_sandbox, now, known),
-        initialized,
-        _condition("Ready", not unready, now, known, why, what),
-        _condition("ContainersReady", not unready, now, known, why, what),
-    ]
-    ours = {condition["type"] for condition in conditions}
-    conditions += [condition for condition in old if condition.get("type") not in ours]
+    once = [one for one in containers.init if one not in containers.sidecars]
+    current = "Failed" if pod.failure else phase(pod.restart_policy, pod.initialized, containers.main, once)
     found: Json = {
         "phase": current,
-        "conditions": conditions,
+        "conditions": _conditions(pod, containers, current, old, now),
         "hostIP": pod.host_ip,
         "hostIPs": [{"ip": pod.host_ip}],
         "startTime": pod.start_time,
-        "containerStatuses": [container.status() for container in sorted(containers, key=lambda one: one.name)],
+        "containerStatuses": [one.status() for one in sorted(containers.main, key=lambda one: one.name)],
     }
-    if init:
-        found["initContainerStatuses"] = [container.status() for container in init]
+    if pod.failure:
+        found |= {"reason": pod.failure[0], "message": pod.failure[1]}
+    for key, states in (
+        ("initContainerStatuses", containers.init),
+        ("ephemeralContainerStatuses", containers.ephemeral),
+    ):
+        if states:
+            found[key] = [one.status() for one in states]
     if pod.addresses:
         found |= {"podIP": pod.addresses[0], "podIPs": [{"ip": address} for address in pod.addresses]}
     return found
+
+
+def _conditions(pod: PodState, containers: ContainerStates, current: str, old: list[Json], now: str) -> list[Json]:
+    known = {condition.get("type", ""): condition for condition in old}
+    unready = [one.name for one in (*containers.sidecars, *containers.main) if not one.ready]
+    why, what = "", ""
+    if current in ("Succeeded", "Failed"):
+        why = "PodCompleted" if current == "Succeeded" else "PodFailed"
+    elif unready:
+        why, what = "ContainersNotReady", f"containers with unready status: [{' '.join(unready)}]"
+    gates = "" if why else _closed_gates(pod.gates, known)
+    waiting = [] if pod.initialized else [
+        one.name for one in containers.init
+        if not (one.started if one in containers.sidecars else one.terminated and _succeeded(one))
+    ]  # fmt: skip
+    if pod.initialized:
+        begun = ("PodCompleted", "") if current == "Succeeded" else ("", "")
+    else:
+        begun = ("ContainersNotInitialized", f"containers with incomplete status: [{' '.join(waiting)}]")
+    conditions = [
+        _condition("PodReadyToStartContainers", pod.has_sandbox, now, known),
+        _condition("Initialized", pod.initialized, now, known, *begun),
+        _condition("Ready", False, now, known, "ReadinessGatesNotReady", gates)
+        if gates
+        else _condition("Ready", not why, now, known, why, what),
+        _condition("ContainersReady", not why, now, known, why, what),
+    ]
+    ours = {condition["type"] for condition in conditions}
+    return conditions + [condition for condition in old if condition.get("type") not in ours]
+
+
+def _closed_gates(gates: Iterable[str], known: Mapping[str, Json]) -> str:
+    """Return why readiness gates keep the pod from being ready; "" if they don't."""
+    texts = []
+    for gate in gates:
+        if gate not in known:
+            texts.append(f'corresponding condition of pod readiness gate "{gate}" does not exist.')
+        elif (status := known[gate].get("status")) != "True":
+            texts.append(f'the status of pod readiness gate "{gate}" is not "True", but {status}')
+    return ", ".join(texts)
 
 
 def _succeeded(container: ContainerState) -> bool:

@@ -1,31 +1,30 @@
-"""One pod's life on its node: sandbox, containers, status, and its end."""
+"""One pod's life on its node: volumes, sandbox, containers, status, and its end."""
 
 import asyncio
 import logging
-import signal
-import time
-from collections.abc import Awaitable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from slash24.errors import Slash24Error
-from slash24.kube.client import ApiError, ApiUnavailable
 from slash24.lab.kubelet import cni, files
-from slash24.lab.kubelet.container import Run
+from slash24.lab.kubelet.containers import Containers
+from slash24.lab.kubelet.contents import VolumeError, references
+from slash24.lab.kubelet.downward import Facts
 from slash24.lab.kubelet.host import Host
 from slash24.lab.kubelet.keeper import Keeper
 from slash24.lab.kubelet.messages import not_ready_message
+from slash24.lab.kubelet.reporter import Reporter
 from slash24.lab.kubelet.sandbox import Sandbox
-from slash24.lab.kubelet.status import PodState, compute
+from slash24.lab.kubelet.status import ContainerStates, PodState, compute
 
 log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
-SANDBOX_S = (1.0, 10.0)  # between tries to make or to undo a sandbox
+PAUSE_S = (1.0, 10.0)  # between tries to set up volumes, to make or to undo a sandbox
 SLOW_S = 1.0  # a start that takes longer is reported meanwhile
 RETRY_S = 2.0  # after a status that the API didn't take
-KILL_S = 2.0  # what a killed container has to be gone
 
 
 class Worker:
@@ -35,18 +34,19 @@ class Worker:
         """stored: what an earlier kubelet, or an earlier boot of the node, has left of the pod."""
         self.pod = pod
         self.uid: str = pod["metadata"]["uid"]
-        self.policy = str(pod["spec"].get("restartPolicy") or "Always")
         self.host = host
         self.sandbox: Sandbox | None = None
+        self.volumes = host.sandboxes.volumes(self.uid)
         self.gone = False
         self.changed = asyncio.Event()
         self._stored = stored
-        self._init = [Keeper(one, self, is_init=True) for one in pod["spec"].get("initContainers") or ()]
-        self._containers = [Keeper(one, self) for one in pod["spec"].get("containers") or ()]
+        self._containers = Containers(pod, lambda manifest, policy: Keeper(manifest, self, policy))
+        self._reporter = Reporter(host.api, pod)
+        gates = tuple(str(gate.get("conditionType", "")) for gate in pod["spec"].get("readinessGates") or ())
+        policy = str(pod["spec"].get("restartPolicy") or "Always")
         start_time = pod.get("status", {}).get("startTime") or files.now()
-        self._state = PodState(self.policy, host.node_ip, start_time, initialized=not self._init)
-        self._pushed: Json | None = None
-        self._pause_s = SANDBOX_S[0]
+        self._state = PodState(policy, host.node_ip, start_time, initialized=self._containers.initialized, gates=gates)
+        self._pause_s = PAUSE_S[0]
 
     def update(self, pod: Json | None) -> None:
         """Take the pod's newest JSON; None: it is gone from the API, or bound elsewhere."""
@@ -54,19 +54,60 @@ class Worker:
             self.gone = True
         else:
             self.pod = pod
+            self._containers.take(pod)
+        self._containers.hasten()
         self.changed.set()
 
     def find(self, name: str) -> Keeper | None:
         """Return the container with that name; "": the first."""
-        every = [*self._containers, *self._init]
-        return next((one for one in every if not name or one.name == name), None)
+        return self._containers.find(name)
+
+    def retry_configuration(self) -> None:
+        """A ConfigMap or a Secret that the pod refers to has changed."""
+        self._containers.retry_configuration()
+        self.changed.set()
 
     def event(self, kind: str, reason: str, message: str, container: str = "") -> None:
         """Record an event of this pod, or of one of its containers."""
         self.host.events.pod(self.pod, kind, reason, message, container)
 
+    def facts(self) -> Facts:
+        """Return what the pod may be told of itself and its node."""
+        addresses = self.sandbox.addresses if self.sandbox else []
+        fields = {
+            "spec.nodeName": str(self.pod["spec"].get("nodeName", "")),
+            "status.hostIP": self.host.node_ip,
+            "status.hostIPs": self.host.node_ip,
+            "status.podIP": addresses[0] if addresses else "",
+            "status.podIPs": ",".join(addresses),
+        }
+        namespace, find = self.pod["metadata"]["namespace"], self.host.configuration.find
+        return Facts(fields, self.host.allocatable, lambda kind, name: find(kind, namespace, name))
+
+    def grace_s(self) -> float:
+        """Return how long a container has to end."""
+        if self.gone:
+            return 0.0
+        given = self.pod["metadata"].get("deletionGracePeriodSeconds")
+        if given is None:
+            given = self.pod["spec"].get("terminationGracePeriodSeconds")
+        return float(30 if given is None else given)
+
+    def pidns_of(self, name: str) -> str:
+        """Return the PID namespace of a running container, "" if none is named or it doesn't run."""
+        target = self._containers.find(name) if name else None
+        run = target.run if target else None
+        return f"/proc/{run.pid}/ns/pid" if run and run.alive else ""
+
     async def run(self) -> None:
         """Return when nothing of the pod is left. Cancelled, it leaves the pod as it is."""
+        try:
+            await self._run()
+        finally:
+            self._containers.forget()
+            self.host.configuration.release(self.uid)
+
+    async def _run(self) -> None:
         adopted = False
         while True:
             self.changed.clear()
@@ -92,32 +133,37 @@ class Worker:
 
     async def _sync(self) -> float | None:
         """Do what is due; return in how many seconds something will be, None if only a change matters."""
-        if self._finished():
+        if self._containers.finished:
             return await self._retire()
         if self.sandbox is None and self.pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
             return None  # it ended before this kubelet's time
+        left_s = self._deadline_left_s()
+        if left_s is not None and left_s <= 0:
+            return await self._expire()
         self.host.starting += 1
         try:
-            if self.sandbox is None and not await self._make_sandbox():
-                await self._push()
-                return self._pause_s
-            wait_s = await self._tend()
+            ready = await self._set_up_volumes() and (self.sandbox is not None or await self._make_sandbox())
+            wait_s = await self._containers.tend() if ready else self._pause_s
+            self._state.initialized = self._containers.initialized
         finally:
             self.host.starting -= 1
-        if not await self._push():
-            return RETRY_S if wait_s is None else min(wait_s, RETRY_S)
-        return 0.0 if self._finished() else wait_s
-
-    async def _tend(self) -> float | None:
-        for one in self._init:
-            wait_s = await one.tend()
-            if not one.succeeded:
-                for other in self._containers:
-                    other.state.waiting = ("PodInitializing", "")
-                return wait_s
-        self._state.initialized = True
-        waits = [await one.tend() for one in self._containers]
+        told = await self._push()
+        if self._containers.finished:
+            return 0.0
+        waits = (wait_s, left_s, None if told else RETRY_S)
         return min((wait for wait in waits if wait is not None), default=None)
+
+    async def _set_up_volumes(self) -> bool:
+        """Make the volumes, or bring them up to date; once the pod has begun, a failure of that holds nothing up."""
+        try:
+            await self.host.configuration.need(self.uid, self.pod["metadata"]["namespace"], references(self.pod))
+            self.volumes.set_up(self.pod, self.facts())
+        except VolumeError as error:
+            log.info("pod %s: %s", self._title(), error)
+            self.event("Warning", "FailedMount", error.message)
+            self._pause_s = min(self._pause_s * 2, PAUSE_S[1])
+            return self.sandbox is not None
+        return True
 
     # The sandbox
 
@@ -125,13 +171,12 @@ class Worker:
         stored = self._stored
         if stored is None:
             return
-        for one in (*self._init, *self._containers):
-            one.adopt()
-        self._state.initialized = all(one.succeeded for one in self._init)
         if self.host.sandboxes.revive(stored, self.pod):
             self.sandbox = stored
             self._take_addresses(stored)
-        else:
+        self._containers.adopt(self.pod.get("status", {}))
+        self._state.initialized = self._containers.initialized
+        if self.sandbox is None:
             with suppress(cni.CniError):  # the plugin's GC gets what this leaves
                 await self.host.sandboxes.tear_down(stored)
 
@@ -151,9 +196,9 @@ class Worker:
             raise
         except (Slash24Error, OSError) as error:
             self._complain(error)
-            self._pause_s = min(self._pause_s * 2, SANDBOX_S[1])
+            self._pause_s = min(self._pause_s * 2, PAUSE_S[1])
             return False
-        self._pause_s = SANDBOX_S[0]
+        self._pause_s = PAUSE_S[0]
         self._take_addresses(self.sandbox)
         return True
 
@@ -180,20 +225,31 @@ class Worker:
             )
             log.warning("pod %s: %s", self._title(), text)
             self.event("Warning", "FailedKillPod", text)
-            self._pause_s = min(self._pause_s * 2, SANDBOX_S[1])
+            self._pause_s = min(self._pause_s * 2, PAUSE_S[1])
             return False
         return True
 
     # The end
 
-    def _finished(self) -> bool:
-        """Tell whether the pod has ended by itself, for good."""
-        if any(one.finished and not one.succeeded for one in self._init):
-            return True
-        return bool(self._containers) and all(one.finished for one in self._containers)
+    def _deadline_left_s(self) -> float | None:
+        """Return how long the pod may still be active, None if for ever."""
+        limit_s = self.pod["spec"].get("activeDeadlineSeconds")
+        if limit_s is None:
+            return None
+        began = datetime.fromisoformat(self._state.start_time.replace("Z", "+00:00"))
+        return float(limit_s) - (datetime.now(UTC) - began).total_seconds()
+
+    async def _expire(self) -> float | None:
+        """End a pod that has been active for too long."""
+        text = "Pod was active on the node longer than the specified deadline"
+        if self._state.failure is None:
+            self._state.failure = ("DeadlineExceeded", text)
+            self.event("Normal", "DeadlineExceeded", text)
+        return await self._retire()
 
     async def _retire(self) -> float | None:
         """Give back the network of a pod that has ended; its logs and its status stay until it is deleted."""
+        await self._containers.stop(self.grace_s)
         self._state.has_sandbox = False
         pushed = await self._push()
         if self.sandbox is not None and not await self._tear_down(self.sandbox):
@@ -202,40 +258,17 @@ class Worker:
 
     async def _end(self) -> None:
         """Stop everything, undo the network, and confirm the deletion to the API."""
-        await self._stop_containers()
+        await self._containers.stop(self.grace_s)
         self._state.has_sandbox = False
         if self.sandbox is not None and not self.gone:
             await self._push()
         while self.sandbox is not None and not await self._tear_down(self.sandbox, keep=False):
             await asyncio.sleep(self._pause_s)
-        while not self.gone and not await self._tell(self._delete()):
+        while not self.gone and not await self._reporter.confirm_deletion():
             self.changed.clear()
             await self._wait(RETRY_S)
         self.host.sandboxes.remove(self.uid)
         log.info("pod %s: removed", self._title())
-
-    async def _stop_containers(self) -> None:
-        running = [(one, one.run) for one in (*self._init, *self._containers) if one.run is not None and one.run.alive]
-        for one, run in running:
-            self.event("Normal", "Killing", f"Stopping container {one.name}", one.name)
-            if self._grace_s() > 0:
-                run.signal(signal.SIGTERM)
-        began = time.monotonic()
-        while any(run.alive for _, run in running):
-            self.changed.clear()  # then: an end, or a second `kubectl delete` with less patience
-            left = began + self._grace_s() - time.monotonic()
-            if left <= 0:
-                break
-            await self._wait(left)
-        await asyncio.gather(*(_kill(run) for _, run in running))
-        for one, run in running:
-            one.take_end(run.outcome())
-
-    def _grace_s(self) -> float:
-        if self.gone:
-            return 0.0
-        given = self.pod["metadata"].get("deletionGracePeriodSeconds")
-        return float(30 if given is None else given)
 
     # The API
 
@@ -244,50 +277,15 @@ class Worker:
         old = self.pod.get("status", {})
         if not self._state.addresses:
             self._state.addresses = [entry["ip"] for entry in old.get("podIPs") or ()]
-        fresh = compute(
-            self._state,
-            [one.state for one in self._containers],
-            [one.state for one in self._init],
-            old.get("conditions") or [],
-            files.now(),
+        every = self._containers
+        states = ContainerStates(
+            *([one.state for one in sort] for sort in (every.main, every.init, every.sidecars, every.ephemeral))
         )
-        if fresh == self._pushed:
-            return True
-        done = await self._tell(self._patch(fresh))
-        if done:
-            self._pushed = fresh
-        return done
-
-    async def _patch(self, fresh: Json) -> None:
-        answer = await self.host.api.patch(f"{self._path()}/status", {"status": fresh})
-        if answer.get("metadata", {}).get("uid") == self.uid:
-            self.pod = self.pod | {"status": answer.get("status", fresh)}
-
-    async def _delete(self) -> None:
-        await self.host.api.delete(self._path(), grace_s=0, uid=self.uid)
-
-    async def _tell(self, call: Awaitable[None]) -> bool:
-        """Return False if the API is to be told again later."""
-        try:
-            await call
-        except ApiUnavailable:
-            return False
-        except ApiError as error:
-            if error.status not in (404, 409):  # gone, or another pod of that name
-                log.warning("pod %s: the API refused: %s", self._title(), error)
-        return True
-
-    def _path(self) -> str:
-        metadata = self.pod["metadata"]
-        return f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
+        told = await self._reporter.tell(compute(self._state, states, old.get("conditions") or [], files.now()))
+        if self._reporter.answer is not None:
+            self.pod = self.pod | {"status": self._reporter.answer}
+            self._reporter.answer = None
+        return told
 
     def _title(self) -> str:
         return f"{self.pod['metadata']['namespace']}/{self.pod['metadata']['name']}"
-
-
-async def _kill(run: Run) -> None:
-    if run.alive and run.ended is not None:
-        run.signal(signal.SIGKILL)
-        await asyncio.wait({run.ended}, timeout=KILL_S)
-        if run.alive:
-            await run.kill_runner()

@@ -33,6 +33,9 @@ kernel: build ## the tests that need Linux namespaces
 	@./.ci/system-packages test
 	@$(BIN)/python -m pytest -m "kernel or lab" $(TEST)
 
+crashes: build ## kill a lab's server at N random moments of its work (SEED=the one that a failure told)
+	@CRASHES=$(or $(N),50) $(if $(SEED),SEED=$(SEED)) $(BIN)/python -m pytest tests/e2e/test_crashes.py
+
 check: .venv/ready ## format, lint, strict types, import layers
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -55,4 +58,4 @@ lock: .venv/ready ## pin the newest dependencies that pyproject.toml allows
 clean: ## remove what was built
 	@rm -rf .venv build dist src/slash24/bin
 
-.PHONY: help system build demo test kernel check fmt bench golden lock clean
+.PHONY: help system build demo test kernel crashes check fmt bench golden lock clean

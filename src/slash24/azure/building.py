@@ -1,16 +1,15 @@
-"""Building and removing clusters: every step with its undo, and what a restart does with a half of one."""
+"""Building and removing clusters and groups: every step with its undo."""
 
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
-from slash24.azure.body import mapping, text
-from slash24.azure.cluster_documents import cluster_value, with_state
+from slash24.azure.cluster_documents import cluster_value
 from slash24.azure.context import Arm
 from slash24.azure.documents import group_document, vnet_document, vnet_value
 from slash24.azure.errors import Json
-from slash24.azure.ids import CLUSTERS, GROUPS, VNETS, group_id, vnet_id
+from slash24.azure.ids import CLUSTERS, VNETS, group_id, vnet_id
 from slash24.azure.provisioner import Report
 from slash24.azure.vnets import remove_vnet
 from slash24.core.topology import resource_key
@@ -30,19 +29,20 @@ def managed_network(subscription: str, document: Json) -> Json:
     return vnet_document(network, document["location"], [MANAGED_VNET_PREFIX], subnets)
 
 
-async def build_cluster(arm: Arm, document: Json, report: Report, *, network: Json | None, made_group: bool) -> None:
+async def build_cluster(
+    arm: Arm, document: Json, report: Report, *, network: Json | None, made_group: Json | None
+) -> None:
     """Make a cluster and what goes with it; a failure takes all of it away again.
 
-    network: the managed network to make. made_group: the cluster's group was made for it.
+    network: the managed network to make. made_group: the cluster's group, if it was made for it.
     """
     location, properties = document["location"], document["properties"]
     subscription = document["id"].split("/")[2]
     async with AsyncExitStack() as undo:
-        undo.push_async_callback(_quietly, arm.resources.delete, document["id"])
         if made_group:
-            group = document["id"].split("/")[4]
-            report(f"resource group {group}")
-            undo.push_async_callback(_quietly, arm.resources.delete, group_id(subscription, group))
+            report(f"resource group {made_group['name']}")
+            undo.push_async_callback(_quietly, settle_new_group, arm, made_group)
+        undo.push_async_callback(_quietly, arm.resources.delete, document["id"])
         node_group = group_document(subscription, properties["nodeResourceGroup"], location, managed_by=document["id"])
         arm.resources.put(node_group)
         undo.push_async_callback(_quietly, arm.resources.delete, node_group["id"])
@@ -56,6 +56,8 @@ async def build_cluster(arm: Arm, document: Json, report: Report, *, network: Js
         await arm.provisioner.ensure_cluster(cluster, report)
         arm.resources.put(document)
         undo.pop_all()
+    if made_group:
+        settle_new_group(arm, made_group)
 
 
 async def _quietly(step: Callable[..., Any], *arguments: Any) -> None:
@@ -83,26 +85,21 @@ async def destroy_cluster(arm: Arm, document: Json, report: Report) -> None:
     arm.resources.delete(document["id"])
 
 
-async def recover(arm: Arm, *, report: Report = lambda _title: None) -> list[str]:
-    """Finish or undo what a server that went down had begun; return what was done, a sentence each."""
-    done: list[str] = []
-    for document in arm.resources.list(CLUSTERS):
-        state = document["properties"]["provisioningState"]
-        if state in ("Creating", "Deleting"):
-            await destroy_cluster(arm, document, report)
-            done.append(f"cluster {document['name']}: {state.lower()} was cut short, removed")
-        elif state != "Succeeded":
-            await arm.provisioner.ensure_cluster(cluster_value(document), report)
-            arm.resources.put(with_state(document, "Succeeded"))
-            done.append(f"cluster {document['name']}: {state.lower()} was cut short, finished")
-    for group in arm.resources.list(GROUPS):
-        if text(mapping(group, "properties"), "provisioningState") == "Deleting":
-            for network in arm.resources.list(VNETS, under=group["id"]):
-                await remove_vnet(arm, network)
-            arm.resources.delete(group["id"])
-            done.append(f"resource group {group['name']}: deleting was cut short, finished")
-    for operation in arm.resources.list():
-        if operation.get("status") == "InProgress":
-            error = {"code": "OperationCanceled", "message": "The lab's server went down while it ran."}
-            arm.resources.put({**operation, "status": "Failed", "error": error})
-    return done
+async def destroy_group(arm: Arm, group: Json, report: Report) -> None:
+    """Remove a resource group with all that is in it: clusters first, since they use networks."""
+    for cluster in arm.resources.list(CLUSTERS, under=group["id"]):
+        await destroy_cluster(arm, cluster, report)
+    for network in arm.resources.list(VNETS, under=group["id"]):
+        report(f"delete virtual network {network['name']}")
+        await remove_vnet(arm, network)
+    for document in arm.resources.list(under=group["id"]):
+        arm.resources.delete(document["id"])
+    arm.resources.delete(group["id"])
+
+
+def settle_new_group(arm: Arm, group: Json) -> None:
+    """Keep a group that was made for a cluster if there is something in it, else take it away."""
+    if arm.resources.list(under=group["id"]):
+        arm.resources.put({**group, "properties": {**group["properties"], "provisioningState": "Succeeded"}})
+    else:
+        arm.resources.delete(group["id"])

@@ -116,12 +116,14 @@ def _create(arm: Arm, call: Call, document: Json) -> Response:
     if call.dry_run:
         return answer(document)
     warnings = [as_info(finding) for finding in findings]
+    made_group: Json | None = None
+    if group is None:
+        made_group = group_document(call.path.subscription, call.path.group, document["location"], state="Creating")
+        arm.resources.put(made_group)
 
     async def work(report: Report) -> None:
-        await build_cluster(arm, document, report, network=network, made_group=group is None)
+        await build_cluster(arm, document, report, network=network, made_group=made_group)
 
-    if group is None:
-        arm.resources.put(group_document(call.path.subscription, call.path.group, document["location"]))
     arm.resources.put(with_state(document, "Creating"))
     base = operations_base(call.path.subscription, CONTAINERS, document["location"])
     operation = arm.operations.begin(base, "Creating", work, resource_ids=[document["id"]], warnings=warnings)
@@ -151,8 +153,9 @@ def change_cluster(
             await arm.provisioner.ensure_cluster(cluster_value(new), report)
         except Exception:
             report("undo the change")
-            arm.resources.put(old)
+            arm.resources.put(with_state(old, "Updating"))
             await arm.provisioner.ensure_cluster(cluster_value(old), report)
+            arm.resources.put(old)
             raise
         arm.resources.put(new)
 

@@ -7,7 +7,9 @@ from slash24.core.addresses import parse_prefix
 from slash24.core.topology import Subnet, VNet, resource_key
 
 
-def group_document(subscription: str, name: str, location: str, managed_by: str = "") -> Json:
+def group_document(
+    subscription: str, name: str, location: str, managed_by: str = "", *, state: str = "Succeeded"
+) -> Json:
     """Return the document of a new group. managed_by: the id of the cluster whose node resource group it is."""
     document: Json = {
         "id": group_id(subscription, name),
@@ -15,7 +17,7 @@ def group_document(subscription: str, name: str, location: str, managed_by: str 
         "type": "Microsoft.Resources/resourceGroups",
         "location": location,
         "tags": {},
-        "properties": {"provisioningState": "Succeeded"},
+        "properties": {"provisioningState": state},
     }
     if managed_by:
         document["managedBy"] = managed_by

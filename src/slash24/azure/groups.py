@@ -6,13 +6,13 @@ from contextlib import suppress
 from starlette.responses import Response
 
 from slash24.azure.body import mapping, merged, text
-from slash24.azure.building import destroy_cluster
+from slash24.azure.building import destroy_group
 from slash24.azure.context import Arm, Call, accepted, answer, listing, operations_base
 from slash24.azure.documents import group_document
 from slash24.azure.errors import ArmError
 from slash24.azure.ids import CLUSTERS, GROUPS, VNETS, group_id, name_of
 from slash24.azure.provisioner import Report
-from slash24.azure.vnets import check_vnet_unused, remove_vnet
+from slash24.azure.vnets import check_vnet_unused
 from slash24.core.topology import resource_key
 
 _NAME = re.compile(r"[\w.()-]{0,89}[\w()-]")
@@ -99,20 +99,10 @@ async def delete_group(arm: Arm, call: Call) -> Response:
 
     async def work(report: Report) -> None:
         try:
-            await empty(report)
+            await destroy_group(arm, group, report)
         except Exception:
             arm.resources.put({**group, "properties": {**group["properties"], "provisioningState": "Failed"}})
             raise
-
-    async def empty(report: Report) -> None:
-        for cluster in clusters:
-            await destroy_cluster(arm, cluster, report)
-        for vnet in vnets:
-            report(f"delete virtual network {vnet['name']}")
-            await remove_vnet(arm, vnet)
-        for document in arm.resources.list(under=group["id"]):
-            arm.resources.delete(document["id"])
-        arm.resources.delete(group["id"])
 
     group["properties"]["provisioningState"] = "Deleting"
     arm.resources.put(group)

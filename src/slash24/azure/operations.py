@@ -4,7 +4,8 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,6 +45,17 @@ class Operations:
     def is_busy(self, resource_id: str) -> bool:
         return resource_key(resource_id) in self._busy
 
+    @contextmanager
+    def holding(self, resource_ids: Sequence[str], doing: str) -> Iterator[None]:
+        """Let nobody else begin anything on these resources meanwhile."""
+        keys = [resource_key(resource_id) for resource_id in resource_ids]
+        self._busy.update(dict.fromkeys(keys, doing))
+        try:
+            yield
+        finally:
+            for key in keys:
+                self._busy.pop(key, None)
+
     def begin(
         self,
         base: str,
@@ -71,14 +83,14 @@ class Operations:
         }
         self._resources.put(document)
         self._resources.trim("/".join([base.rsplit("/providers/", 1)[1].split("/")[0], "locations/operations"]), KEPT)
-        for resource_id in resource_ids:
-            self._busy[resource_key(resource_id)] = doing
-        task = asyncio.get_running_loop().create_task(self._run(document, work, resource_ids), name=f"arm {doing}")
+        held = ExitStack()
+        held.enter_context(self.holding(resource_ids, doing))
+        task = asyncio.get_running_loop().create_task(self._run(document, work, held), name=f"arm {doing}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return document
 
-    async def _run(self, document: dict[str, Any], work: Work, resource_ids: Sequence[str]) -> None:
+    async def _run(self, document: dict[str, Any], work: Work, held: ExitStack) -> None:
         began = time.monotonic()
 
         def end_step() -> None:
@@ -103,8 +115,7 @@ class Operations:
             log.exception("operation %s on %s failed", document["name"], document["resourceId"])
             document["error"] = {"code": "InternalServerError", "message": f"{type(error).__name__}: {error}"}
         finally:
-            for resource_id in resource_ids:
-                self._busy.pop(resource_key(resource_id), None)
+            held.close()
         if "error" not in document:
             end_step()
         document["status"] = "Failed" if "error" in document else "Succeeded"

@@ -104,21 +104,22 @@ def _subnet_missing(vnet: str, name: str) -> ArmError:
 
 
 async def _change(arm: Arm, old: Json | None, new: Json, *, dry_run: bool) -> None:
-    """Judge the new document, make the lab match and store it; a lab that refuses stays as it was."""
+    """Judge the new document, store it and make the lab match; a lab that refuses stays as it was."""
     judge(new)
     if old is not None:
         _check_used_subnets(arm, old, new)
     if dry_run:
         return
+    arm.resources.put(new)  # first: a server that dies after this line leaves the rest to the next one
     try:
         await arm.provisioner.ensure_vnet(vnet_value(new))
     except Exception:
         if old is None:
-            await arm.provisioner.delete_vnet(new["id"])
+            await remove_vnet(arm, new)
         else:
+            arm.resources.put(old)
             await arm.provisioner.ensure_vnet(vnet_value(old))
         raise
-    arm.resources.put(new)
 
 
 def _check_used_subnets(arm: Arm, old: Json, new: Json) -> None:

@@ -99,7 +99,7 @@ def up(
     began = time.monotonic()
     left_over = paths.root.exists()
     try:
-        start_server(paths, port, rootless=rootless)
+        start_server(paths, port, ui.note, rootless=rootless)
     except BaseException:
         if not left_over:
             teardown.remove(paths)

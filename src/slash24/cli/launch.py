@@ -5,22 +5,27 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from io import RawIOBase
+from typing import Any
 
 from slash24.errors import Slash24Error, UsageError
 from slash24.lab.paths import LabPaths
 
-_PATIENCE_S = 60.0
+#: From one word of the server to the next.
+_PATIENCE_S = 90.0
 
 
 class ServerFailedError(Slash24Error):
     """The lab's server did not come up."""
 
 
-def start_server(paths: LabPaths, port: int, *, rootless: bool) -> None:
-    """Start the server of a lab and return when it serves. Raises what kept it from starting."""
-    import select
+def start_server(paths: LabPaths, port: int, told: Callable[[str], None], *, rootless: bool) -> None:
+    """Start the server of a lab and return when it serves. Raises what kept it from starting.
 
+    told: called with each step by which it finishes, or undoes, what an earlier server had begun.
+    """
     _make_folder(paths)
     reader, writer = os.pipe()
     command = [sys.executable, "-m", "slash24.cli.server", "--home", str(paths.home), "--lab", paths.name,
@@ -37,16 +42,15 @@ def start_server(paths: LabPaths, port: int, *, rootless: bool) -> None:
         )
     os.close(writer)
     try:
-        with os.fdopen(reader, "rb") as answers:
-            readable, _, _ = select.select([answers], [], [], _PATIENCE_S)
-            line = answers.readline() if readable else b""
+        with os.fdopen(reader, "rb", buffering=0) as news:
+            while "step" in (answer := _next(news)):
+                told(answer["step"])
     except BaseException:
         _end(server)  # interrupted: nobody would know of it yet
         raise
-    if not line:
+    if not answer:
         _end(server)
         raise ServerFailedError("the lab's server did not start", fix=f"its log is {paths.log}")
-    answer = json.loads(line)
     if "error" in answer:
         server.wait()
         error = ServerFailedError(answer["error"], why=answer.get("why", ""), fix=answer.get("fix", ""))
@@ -65,6 +69,15 @@ def _make_folder(paths: LabPaths) -> None:
             f"the lab's folder {paths.root} can't be used: {error.strerror}",
             fix="let SLASH24_HOME name a folder that you may write to",
         ) from error
+
+
+def _next(news: RawIOBase) -> dict[str, Any]:
+    """Return the server's next word, {} if it has died or says nothing."""
+    import select
+
+    readable, _, _ = select.select([news], [], [], _PATIENCE_S)
+    line = news.readline() if readable else b""
+    return dict(json.loads(line)) if line else {}
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:

@@ -14,11 +14,12 @@ import secrets
 import socket
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from slash24.errors import Slash24Error, UsageError
 from slash24.kernel import netns, process
-from slash24.lab import holder
+from slash24.lab import holder, lock
 from slash24.lab.paths import LabPaths
 from slash24.lab.zygote import Zygote
 
@@ -26,7 +27,7 @@ _NODE_PORT = 443
 
 
 def main() -> None:
-    """Run the server until SIGTERM. Its start, or what keeps it from starting, is told to `--ready-fd` as JSON."""
+    """Run the server until SIGTERM. Its start is told to `--ready-fd` in lines of JSON, or what prevents it."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--lab", required=True)
@@ -41,28 +42,27 @@ def main() -> None:
     try:
         os.set_inheritable(options.ready_fd, False)
         listeners = [_listen(options.port)]
+        locked = lock.take(paths)  # till the end of this process and of its zygote
         pid = os.getpid()
         if options.rootless:
             pid = (holder.find(paths) or holder.start(paths)).move_in()
             # Once more, inside: for the controllers, and for users' commands that go inside.
             listeners.append(_listen(listeners[0].getsockname()[1]))
+        lock.sign(locked, pid)
         zygote = Zygote()  # before threads and the event loop, which a fork must not copy
         asyncio.run(_serve(paths, listeners, zygote, pid, options.ready_fd))
     except Slash24Error as error:
-        _answer(options.ready_fd, {"error": error.message, "why": error.why, "fix": error.fix, "exit": error.exit_code})
+        _tell(options.ready_fd, {"error": error.message, "why": error.why, "fix": error.fix, "exit": error.exit_code})
         sys.exit(error.exit_code)
     except Exception as error:
         traceback.print_exc()
-        _answer(options.ready_fd, {"error": f"the lab's server died: {error!r}", "exit": 70})
+        _tell(options.ready_fd, {"error": f"the lab's server died: {error!r}", "exit": 70})
         sys.exit(70)
 
 
-def _answer(fd: int, answer: dict[str, object]) -> None:
-    try:
-        os.write(fd, json.dumps(answer).encode() + b"\n")
-    except OSError:  # nobody waits any more
-        return
-    os.close(fd)
+def _tell(fd: int, news: dict[str, object]) -> None:
+    with suppress(OSError):  # nobody waits any more
+        os.write(fd, json.dumps(news).encode() + b"\n")
 
 
 def _listen(port: int) -> socket.socket:
@@ -83,11 +83,14 @@ def _listen(port: int) -> socket.socket:
 async def _serve(paths: LabPaths, listeners: list[socket.socket], zygote: Zygote, pid: int, ready_fd: int) -> None:
     import uvicorn
 
+    from slash24.azure.app import create_arm
+    from slash24.azure.recovery import recover
     from slash24.cli.wiring import build_app
     from slash24.lab.authority import issue
     from slash24.lab.fabric import API_SERVER
     from slash24.lab.lab import Lab
     from slash24.store.objects import ObjectStore
+    from slash24.store.resources import Resources
 
     port = listeners[0].getsockname()[1]
     keys = paths.root / "server.pem"
@@ -101,8 +104,9 @@ async def _serve(paths: LabPaths, listeners: list[socket.socket], zygote: Zygote
         for_nodes.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         for_nodes.bind((str(API_SERVER), _NODE_PORT))
         for_nodes.listen(1024)
+    arm = create_arm(Resources(paths.database), lab)
     config = uvicorn.Config(
-        build_app(lab, store, token),
+        build_app(lab, store, arm, token),
         ssl_certfile=keys,
         ssl_keyfile=keys,
         log_config=None,
@@ -119,10 +123,13 @@ async def _serve(paths: LabPaths, listeners: list[socket.socket], zygote: Zygote
             await serving
             raise Slash24Error("the lab's server could not listen")
     await lab.start()
+    await recover(arm, report=lambda title: _tell(ready_fd, {"step": title}))
+    await lab.start_nodes()
     entry = {"pid": pid, "started": process.started_at(os.getpid()), "url": url, "token": token,
              "ca_file": str(paths.ca)}  # fmt: skip
     _write(paths.server, json.dumps(entry))
-    _answer(ready_fd, {"ready": True})
+    _tell(ready_fd, {"ready": True})
+    os.close(ready_fd)
     await serving
     await lab.stop()
     paths.server.unlink(missing_ok=True)

@@ -8,16 +8,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from slash24.azure.app import create_app as create_arm_app
-from slash24.azure.app import create_arm
+from slash24.azure.context import Arm
 from slash24.lab.gateway import KubeletSockets
 from slash24.lab.kubeapi.app import create_app as create_kubernetes
 from slash24.lab.lab import Lab
 from slash24.lab.status import lab_status
 from slash24.store.objects import ObjectStore
-from slash24.store.resources import Resources
 
 
-def build_app(lab: Lab, store: ObjectStore, token: str) -> Starlette:
+def build_app(lab: Lab, store: ObjectStore, arm: Arm, token: str) -> Starlette:
     """Return the application: Kubernetes APIs under /clusters, the lab's own calls under /lab, ARM for the rest.
 
     token: the lab's token, which ARM and the lab's own calls ask for; each cluster has tokens of its own.
@@ -33,11 +32,11 @@ def build_app(lab: Lab, store: ObjectStore, token: str) -> Starlette:
         return JSONResponse(lab_status(lab))
 
     kubernetes = create_kubernetes(store, authenticate=lab.authenticate, nodes=KubeletSockets(lab.paths))
-    arm = create_arm_app(create_arm(Resources(lab.paths.database), lab), authenticate=is_user)
+    azure = create_arm_app(arm, authenticate=is_user)
     return Starlette(
         routes=[
             Route("/lab/status", status),
             Mount("/clusters/{cluster}", kubernetes),
-            *arm.routes,
+            *azure.routes,
         ]
     )

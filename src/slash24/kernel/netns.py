@@ -101,6 +101,14 @@ def raise_loopback() -> None:
         fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh", b"lo", _IFF_UP))
 
 
+def is_mounted(path: Path) -> bool:
+    """Tell whether a namespace is mounted at `path`; a plain file is what a crash before the mount leaves."""
+    try:
+        return path.stat().st_dev == Path(_OWN).stat().st_dev
+    except FileNotFoundError:
+        return False
+
+
 def delete(path: Path) -> None:
     """Unmount and remove the name; the kernel frees the namespace when nothing is in it any more. Gone is fine."""
     while _libc.umount2(str(path).encode(), _MNT_DETACH) == 0:  # mounts on one name stack

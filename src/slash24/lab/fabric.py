@@ -132,18 +132,15 @@ class Internet:
     """The namespace that stands for the internet, with the hosts that live there."""
 
     def __init__(self, path: Path) -> None:
-        if not path.exists():
+        if not netns.is_mounted(path):
             netns.create(path)
-            fd = netns.open_fd(path)
-            sysctl.write("net.ipv4.ip_forward", 1, fd)
-            with netlink.Netlink(fd) as link:
-                addresses = (_INTERNET_GATEWAY, WHOAMI, API_SERVER)
-                link.send(*(netlink.add_address(1, IPv4Interface(address)) for address in addresses))
-        else:
-            fd = netns.open_fd(path)
         self.path = path
-        self.fd = fd
-        self.netlink = netlink.Netlink(fd)
+        self.fd = netns.open_fd(path)
+        self.netlink = netlink.Netlink(self.fd)
+        # Whether it is new or not: an earlier server may have died before it came here.
+        sysctl.write("net.ipv4.ip_forward", 1, self.fd)
+        addresses = (_INTERNET_GATEWAY, WHOAMI, API_SERVER)
+        self.netlink.send(*(netlink.add_address(1, IPv4Interface(address)) for address in addresses))
 
     def add_public(self, device: str, address: IPv4Address) -> None:
         """Route a public address to the virtual network behind `device`."""
@@ -155,7 +152,10 @@ class Internet:
 
 
 class VNetNamespace:
-    """One virtual network's namespace: made if it isn't there, adopted if it is."""
+    """One virtual network's namespace: made if it isn't there, adopted if it is.
+
+    An adopted one keeps its filter until `update`, so that no packet is lost before the new server knows its ports.
+    """
 
     def __init__(self, path: Path, number: int, vnet: VNet, internet: Internet) -> None:
         self.vnet = vnet
@@ -163,25 +163,29 @@ class VNetNamespace:
         self._internet = internet
         self._uplink = f"v{number}"
         self.ports: dict[str, Port] = {}  # by owner
-        new = not path.exists()
+        new = not netns.is_mounted(path)
         if new:
             netns.create(path)
         self.fd = netns.open_fd(path)
         self.netlink = netlink.Netlink(self.fd)
+        self._build()
         if new:
-            self._build()
-        self.update(vnet)
+            self.update(vnet)
 
     def _build(self) -> None:
+        """Make what every virtual network has; what is there already, also half of it, is no harm."""
         # fwmark_reflect: what the router tells by ICMP goes back in the domain that the packet was in.
         for name, value in (
             ("ip_forward", 1), ("conf.all.rp_filter", 0), ("conf.default.rp_filter", 0), ("fwmark_reflect", 1),
         ):  # fmt: skip
             sysctl.write(f"net.ipv4.{name}", value, self.fd)
         inner, outer = "02:00:a9:fe:64:02", "02:00:c6:33:64:01"
-        self.netlink.send(
-            netlink.add_veth(_UPLINK, self._uplink, peer_netns=self._internet.fd, mtu=MTU, mac=inner, peer_mac=outer)
-        )
+        if not self.netlink.links(_UPLINK):
+            self.netlink.send(
+                netlink.add_veth(
+                    _UPLINK, self._uplink, peer_netns=self._internet.fd, mtu=MTU, mac=inner, peer_mac=outer
+                )
+            )
         up, far = self.netlink.index_of(_UPLINK), self._internet.netlink.index_of(self._uplink)
         self._internet.netlink.send(
             netlink.set_link(far, no_ipv6=True),
@@ -263,10 +267,12 @@ class VNetNamespace:
     def unplug(self, owner: str) -> None:
         """Take a NIC away. `apply_filter` comes after."""
         port = self.ports.pop(owner, None)
-        if port is None:
-            return
-        self.set_blocks_routes(port, ())
-        for link in self.netlink.links(port.device):
+        if port is not None:
+            self.pull(port.number)
+
+    def pull(self, number: int) -> None:
+        """Take the cable out of a port, with the routes through it; its NIC keeps its place, `plug` puts it back."""
+        for link in self.netlink.links(f"p{number}"):
             self.netlink.send(netlink.delete_link(link.index))
 
     def set_path_mtu(self, owner: str, mtu: int) -> None:
@@ -297,7 +303,9 @@ class VNetNamespace:
         """Make the domain's routes to `port` those to `blocks`."""
         domain = domain_table(port.cluster)
         device = next((link.index for link in self.netlink.links(port.device)), 0)
-        stale = [r for r in self.netlink.routes(domain) if device and r.device == device and r.dst not in blocks]
+        if not device:  # pulled: the machine is off
+            return
+        stale = [r for r in self.netlink.routes(domain) if r.device == device and r.dst not in blocks]
         self.netlink.send(*(netlink.delete_route(route.dst, table=domain, device=device) for route in stale))
         self.netlink.send(
             *(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Network, ip_network
+from typing import Any
 
 from slash24.core.topology import Cluster, NodePool, VNet, resource_key
 from slash24.errors import NotFoundError, Slash24Error
@@ -64,7 +65,11 @@ class Lab:
         self._changing = asyncio.Lock()
 
     async def start(self) -> None:
-        """Take over what an earlier server of this lab left standing, and start again what ended meanwhile."""
+        """Take over what an earlier server of this lab left standing.
+
+        What is half made is for the next change of it to finish or to remove: a row is in the database before what it
+        stands for is made, and until that is gone. `start_nodes` starts the nodes that ended meanwhile.
+        """
         machines.serve(self.paths.netns("internet"))
         for key, (number, document) in self._allocations.all("vnet").items():
             self.vnets[key] = self._open_vnet(number, read_vnet(document))
@@ -72,11 +77,22 @@ class Lab:
             cluster = read_cluster(document["cluster"])
             running = self._run(key, number, cluster, document["admin"], document["member"])
             for nic in self.nics(key):
-                self._plug(nic, cluster, number)
-                if self._nodes.first_process(nic.owner) is None:
-                    self._start_node(running, nic)
-        for vnet in self.vnets.values():
-            vnet.apply_filter()
+                if self._nodes.is_up(nic.owner):
+                    self._plug(nic, running)
+        for key, vnet in self.vnets.items():
+            if self.vm(key):
+                self._ensure_vm(key)
+            vnet.update(vnet.vnet)
+
+    async def start_nodes(self) -> None:
+        """Start the nodes that are down though nobody has stopped them, and end those that somebody has."""
+        async with self._changing:
+            for key, running in self.clusters.items():
+                nics = self.nics(key)
+                for nic in nics:
+                    if nic.stopped:
+                        self._cut(nic)
+                await self._boot(running, [nic for nic in nics if self.power(nic) == "crashed"])
 
     async def stop(self) -> None:
         """End the server's own work; nodes and fabric stay."""
@@ -172,14 +188,15 @@ class Lab:
             wanted += [(pool, node_name(cluster, pool, after + i)) for i in range(max(0, pool.count - len(own)))]
         pools = {pool.name for pool in cluster.pools}
         surplus += [nic for nic in present if pool_of(nic.owner) not in pools]
+        crashed = [nic for nic in present if nic not in surplus and self.power(nic) == "crashed"]
         if surplus:
             report(f"removing {_count(len(surplus), 'node')}")
             for nic in surplus:
                 self._remove_node(running, nic)
             self._apply_filters({nic.vnet for nic in surplus})
-        if not wanted:
+        if not wanted and not crashed:
             return
-        report(f"starting {_count(len(wanted), 'node')}")
+        report(f"starting {_count(len(wanted) + len(crashed), 'node')}")
         added = []
         for pool, name in wanted:
             vnet_key, prefix = self._subnet(pool.subnet_id)
@@ -187,17 +204,10 @@ class Lab:
                 name, vnet=vnet_key, subnet=resource_key(pool.subnet_id), prefix=prefix, cluster=key
             )
             undo.callback(self._remove_node, running, nic)
-            netns.create(self.paths.netns(name))
-            self._plug(nic, cluster, running.number)
             added.append(nic)
-        for vnet_key in {nic.vnet for nic in added}:
-            self._ensure_vm(vnet_key)
-        self._apply_filters({nic.vnet for nic in added})
-        for nic in added:
-            self._start_node(running, nic)
-            await asyncio.sleep(0)  # let the server answer the nodes that came before
-        report(f"waiting for {_count(len(wanted), 'node')} to be Ready")
-        await wait_until_ready(running.objects, [nic.owner for nic in added])
+        await self._boot(running, [*crashed, *added])
+        report(f"waiting for {_count(len(wanted) + len(crashed), 'node')} to be Ready")
+        await wait_until_ready(running.objects, [nic.owner for nic in [*crashed, *added]])
 
     async def delete_cluster(self, cluster_id: str, report: Report) -> None:
         """Remove a cluster with its nodes and objects. Gone is fine."""
@@ -280,14 +290,18 @@ class Lab:
         async for kind, node in running.objects.watch("nodes", send_initial=True):
             if kind not in ("ADDED", "MODIFIED"):
                 continue
-            blocks = tuple(ip_network(text) for text in node.get("spec", {}).get("podCIDRs", ()))
             for nic in self.nics(key):
-                vnet = self.vnets.get(nic.vnet)
-                pod_cidr = running.cluster.pod_cidr
-                if vnet and nic.owner == node["metadata"]["name"] and isinstance(pod_cidr, IPv4Network):
-                    routed = tuple(block for block in blocks if isinstance(block, IPv4Network))
-                    if vnet.set_blocks(nic.owner, routed, pod_cidr):
-                        vnet.apply_filter()
+                if nic.owner == node["metadata"]["name"] and self._set_blocks(running, nic, node):
+                    self.vnets[nic.vnet].apply_filter()
+
+    def _set_blocks(self, running: RunningCluster, nic: Nic, node: dict[str, Any]) -> bool:
+        """Route a node's blocks to its port; return whether the network's filter has to follow."""
+        blocks = (ip_network(text) for text in node.get("spec", {}).get("podCIDRs", ()))
+        routed = tuple(block for block in blocks if isinstance(block, IPv4Network))
+        vnet, pod_cidr = self.vnets.get(nic.vnet), running.cluster.pod_cidr
+        if vnet is None or not isinstance(pod_cidr, IPv4Network):
+            return False
+        return vnet.set_blocks(nic.owner, routed, pod_cidr)
 
     # Machines
 
@@ -295,13 +309,69 @@ class Lab:
         """Return the NICs of the nodes of the cluster `key`."""
         return [nic for nic in self._allocations.nics() if nic.cluster == key]
 
-    def _plug(self, nic: Nic, cluster: Cluster | None, number: int) -> None:
+    def power(self, nic: Nic) -> str:
+        """Return "running", "stopped" by the user, or "crashed", of the node behind a NIC."""
+        if nic.stopped:
+            return "stopped"
+        return "running" if self._nodes.is_up(nic.owner) else "crashed"
+
+    async def switch_node(self, name: str, action: str) -> bool:
+        """Stop, start or reboot a node, as `action` says; return False if it was in that state already.
+
+        A stop is a power cut: processes and namespaces end at once. Disk, address and Node object stay, and the node
+        stays off until it is started. Raises NotFoundError.
+        """
+        async with self._changing:
+            running, nic = self._node(name)
+            was_up = self._nodes.is_up(name)
+            # First: a server that dies after this line leaves to the next one what the user wants.
+            self._allocations.set_stopped(name, action == "stop")
+            if action == "start" and was_up:
+                return False
+            self._cut(nic)
+            if action == "stop":
+                return was_up
+            await self._boot(running, [nic])
+            return True
+
+    def _node(self, name: str) -> tuple[RunningCluster, Nic]:
+        for nic in self._allocations.nics():
+            if nic.cluster and nic.owner == name:
+                return self.clusters[nic.cluster], nic
+        raise NotFoundError(f"the lab has no node {name!r}", fix="slash24 lab node list")
+
+    def _cut(self, nic: Nic) -> None:
+        """End a node that is up, and whatever is left of one that is not."""
+        self._nodes.end(nic.owner)
+        self.vnets[nic.vnet].pull(nic.port)
+
+    async def _boot(self, running: RunningCluster, nics: list[Nic]) -> None:
+        """Start nodes that are down, each in a new namespace."""
+        for nic in nics:
+            self._cut(nic)
+            netns.create(self.paths.netns(nic.owner))
+            self._plug(nic, running)
+        for vnet_key in {nic.vnet for nic in nics}:
+            self._ensure_vm(vnet_key)
+        self._apply_filters({nic.vnet for nic in nics})
+        for nic in nics:
+            self._start_node(running, nic)
+            await asyncio.sleep(0)  # let the server answer the nodes that came before
+
+    def _plug(self, nic: Nic, running: RunningCluster) -> None:
+        routed = running.cluster.transport == "routed"
+        self._join(nic, running.number, routed=routed)
+        node = running.objects.find("nodes", nic.owner)
+        if routed and node:
+            self._set_blocks(running, nic, node)
+
+    def _join(self, nic: Nic, number: int, *, routed: bool) -> None:
         vnet = self.vnets[nic.vnet]
         prefix = next(
             (s.prefix for s in vnet.vnet.subnets if nic.address in s.prefix and isinstance(s.prefix, IPv4Network)),
             IPv4Network((int(nic.address) & ~15, 28)),
         )
-        port = Port(nic.port, nic.address, prefix[1], number, routed=bool(cluster and cluster.transport == "routed"))
+        port = Port(nic.port, nic.address, prefix[1], number, routed=routed)
         vnet.plug(nic.owner, port, self.paths.netns(nic.owner), prefix)
 
     def _apply_filters(self, vnet_keys: set[str]) -> None:
@@ -320,10 +390,15 @@ class Lab:
             if place is None:
                 return
             nic = self._allocations.add_nic_at(owner, vnet=vnet_key, subnet="", address=place[0])
-        if not self.paths.netns(owner).exists():
-            netns.create(self.paths.netns(owner))
-        self._plug(nic, None, 0)
-        machines.serve(self.paths.netns(owner))
+        path = self.paths.netns(owner)
+        if machines.serves(path):
+            self._join(nic, 0, routed=False)
+            return
+        remove_namespace(path)
+        vnet.pull(nic.port)
+        netns.create(path)
+        self._join(nic, 0, routed=False)
+        machines.serve(path)
 
     def vnet_namespace(self, running: RunningCluster) -> str:
         """Return the name of the namespace of a cluster's virtual network."""
@@ -345,6 +420,8 @@ class Lab:
     def _remove_node(self, running: RunningCluster | None, nic: Nic) -> None:
         self._nodes.remove(nic.owner)
         if running:
+            with suppress(NotFoundError):
+                running.objects.delete("leases", nic.owner, namespace="kube-node-lease")
             with suppress(NotFoundError):
                 running.objects.delete("nodes", nic.owner)
             for pod in running.objects.list("pods", field_selector=f"spec.nodeName={nic.owner}"):

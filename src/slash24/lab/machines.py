@@ -17,7 +17,7 @@ PORT = 80
 
 def serve(namespace: Path) -> None:
     """Start the answering program inside `namespace`, unless it runs there already."""
-    if any(_is_answering(pid) for pid in process.in_namespaces({namespace.stat().st_ino})):
+    if serves(namespace):
         return
     command = [str(programs.path("agnhost")), "netexec", f"--http-port={PORT}", f"--udp-port={PORT}"]
     with netns.inside(namespace):
@@ -30,6 +30,12 @@ def serve(namespace: Path) -> None:
             start_new_session=True,
             cwd="/",
         )
+
+
+def serves(namespace: Path) -> bool:
+    """Tell whether the answering program runs inside `namespace`, which may not be there."""
+    inodes = {namespace.stat().st_ino} if netns.is_mounted(namespace) else set()
+    return any(_is_answering(pid) for pid in process.in_namespaces(inodes))
 
 
 def _is_answering(pid: int) -> bool:

@@ -1,7 +1,6 @@
 """The nodes of a lab's clusters: started by the zygote, known by their first process, ended with it."""
 
 import shutil
-from contextlib import suppress
 from pathlib import Path
 
 from slash24.core.topology import Cluster
@@ -55,19 +54,29 @@ class Nodes:
             return None
         return (int(pid), int(started)) if str(process.started_at(int(pid))) == started else None
 
-    def remove(self, name: str) -> None:
-        """End a node and remove its disk, its control group and its namespace. Gone is fine."""
+    def is_up(self, name: str) -> bool:
+        return self.first_process(name) is not None
+
+    def end(self, name: str) -> None:
+        """End a node as a power cut does: its processes and its namespaces go, its disk stays. Gone is fine.
+
+        What a server that died while it started the node has left goes as well, though nothing on the disk tells of it.
+        """
         first = self.first_process(name)
         if first:
             process.end(*first)
-        shutil.rmtree(self._paths.node(name), ignore_errors=True)
         remove_namespace(self._paths.netns(name))
         cgroup.remove(f"{self._paths.slug}/{name}")
+
+    def remove(self, name: str) -> None:
+        """End a node and remove its disk. Gone is fine."""
+        self.end(name)
+        shutil.rmtree(self._paths.node(name), ignore_errors=True)
 
 
 def remove_namespace(path: Path) -> None:
     """End whatever runs in the namespace mounted at `path`, and remove it. Gone is fine."""
-    with suppress(FileNotFoundError):
+    if netns.is_mounted(path):
         for pid in process.in_namespaces({path.stat().st_ino}):
             started = process.started_at(pid)
             if started is not None:

@@ -58,6 +58,11 @@ class LabPaths:
         return self.root / "holder.json"
 
     @property
+    def lock(self) -> Path:
+        """Locked as long as a server of the lab, or its zygote, lives; says which server."""
+        return self.root / "lock"
+
+    @property
     def kubeconfig(self) -> Path:
         """The lab's own kubeconfig, which `lab env` points kubectl to."""
         return self.root / "kubeconfig"

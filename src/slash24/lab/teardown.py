@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slash24.kernel import cgroup, mounts, process
-from slash24.lab import holder
+from slash24.lab import holder, lock
 from slash24.lab.paths import LabPaths
 
 
@@ -35,7 +35,7 @@ def server_process(paths: LabPaths) -> tuple[int, int] | None:
 
 def remove(paths: LabPaths) -> Removed:
     """Remove every process, namespace, mount, control group and file of a lab. What is gone already is fine."""
-    running = server_process(paths)
+    running = lock.holder(paths)
     first = holder.find(paths)
     inside = (0, 0)
     if first:
@@ -44,6 +44,7 @@ def remove(paths: LabPaths) -> Removed:
     elif running:
         # With its zygote and controllers, at once: nothing that they hold outlives this function.
         process.kill_session(*running)
+    lock.wait_until_free(paths)
     cgroup.remove(paths.slug)
     spaces = _namespaces(paths.namespaces)
     killed = _kill_inside(spaces)

@@ -19,7 +19,7 @@ create table if not exists things (
   primary key (kind, key), unique (kind, number)) without rowid;
 create table if not exists nics (
   vnet text not null, address text not null, subnet text not null, owner text not null unique, port integer not null,
-  cluster text not null, primary key (vnet, address)) without rowid;
+  cluster text not null, stopped integer not null default 0, primary key (vnet, address)) without rowid;
 create unique index if not exists nic_ports on nics (vnet, port);
 """
 
@@ -38,7 +38,10 @@ class SubnetFullError(Slash24Error):
 
 @dataclass(frozen=True, slots=True)
 class Nic:
-    """One network interface: its address in a subnet and the number of its port on the virtual network."""
+    """One network interface: its address in a subnet and the number of its port on the virtual network.
+
+    stopped: the user has cut the power of the machine behind it.
+    """
 
     owner: str
     vnet: str
@@ -46,6 +49,7 @@ class Nic:
     address: IPv4Address
     port: int
     cluster: str
+    stopped: bool = False
 
 
 class Allocations:
@@ -96,16 +100,20 @@ class Allocations:
 
     def _insert(self, nic: Nic) -> Nic:
         row = (nic.vnet, str(nic.address), nic.subnet, nic.owner, nic.port, nic.cluster)
-        self._db.execute("insert into nics values (?, ?, ?, ?, ?, ?)", row)
+        self._db.execute("insert into nics values (?, ?, ?, ?, ?, ?, 0)", row)
         return nic
 
     def remove_nic(self, owner: str) -> None:
         self._db.execute("delete from nics where owner = ?", (owner,))
 
+    def set_stopped(self, owner: str, stopped: bool) -> None:
+        """Note whether the user wants the machine behind a NIC to be off."""
+        self._db.execute("update nics set stopped = ? where owner = ?", (int(stopped), owner))
+
     def nics(self, vnet: str | None = None) -> list[Nic]:
         """Return the NICs of one virtual network, or of all, by address."""
-        rows = self._db.execute("select owner, vnet, subnet, address, port, cluster from nics")
-        found = [Nic(o, v, s, IPv4Address(a), p, c) for o, v, s, a, p, c in rows if vnet is None or v == vnet]
+        rows = self._db.execute("select owner, vnet, subnet, address, port, cluster, stopped from nics")
+        found = [Nic(o, v, s, IPv4Address(a), p, c, bool(off)) for o, v, s, a, p, c, off in rows if vnet in (None, v)]
         return sorted(found, key=lambda nic: (nic.vnet, nic.address))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from slash24.cli.command import Choice, Group
+from slash24.cli.lab_node import node, node_state
 from slash24.cli.output import Column
 from slash24.cli.ui import Ui, common, complete_labs, yes_option
 from slash24.errors import NotFoundError, Slash24Error, UsageError
@@ -45,6 +46,9 @@ _LAB_COLUMNS = (Column("NAME", "name"), Column("STATE", "state"), Column("PID", 
 )
 def lab() -> None:
     """A lab on this machine: a virtual network, clusters, nodes, with real packets."""
+
+
+lab.add_command(node)
 
 
 def _paths(ui: Ui) -> LabPaths:
@@ -250,7 +254,7 @@ def list_labs(ui: Ui) -> None:
 
 
 @lab.command(examples=["slash24 lab status", "slash24 lab status -o json --query server.pid"])
-@click.option("--wait", is_flag=True, help="Return when every node is Ready (exit code 5 if that takes too long).")
+@click.option("--wait", is_flag=True, help="Return when every node that is on is Ready (exit code 5 if too late).")
 @click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds that --wait waits.")
 @common
 def status(ui: Ui, wait: bool, timeout: float) -> int:
@@ -258,7 +262,8 @@ def status(ui: Ui, wait: bool, timeout: float) -> int:
     deadline = time.monotonic() + timeout
     while True:
         found = _status(ui)
-        ready = all(node["ready"] for cluster in found["clusters"] for node in cluster["nodes"])
+        nodes = [node for cluster in found["clusters"] for node in cluster["nodes"]]
+        ready = all(node["ready"] for node in nodes if node["power"] != "stopped")
         if ready or not wait or time.monotonic() > deadline:
             break
         time.sleep(0.1)
@@ -286,7 +291,7 @@ def _print_status(ui: Ui, found: dict[str, Any]) -> None:
             f"pod CIDR {cluster['podCidr']}   leaves as {cluster['outboundAddress']}"
         )
     rows = [
-        {"cluster": cluster["name"], "status": "Ready" if node["ready"] else "NotReady", **node}
+        {"cluster": cluster["name"], "status": node_state(node), **node}
         for cluster in found["clusters"]
         for node in cluster["nodes"]
     ]
@@ -328,8 +333,10 @@ def shell(ui: Ui, machine: str, command: tuple[str, ...]) -> None:
     found = _status(ui)
     command = command or (os.environ.get("SHELL", "/bin/sh") if sys.stdin.isatty() else "/bin/sh",)
     for cluster in found["clusters"]:
-        for node in cluster["nodes"]:
-            if node["name"] == machine:
+        for entry in cluster["nodes"]:
+            if entry["name"] == machine:
+                if entry["power"] != "running":
+                    raise Slash24Error(f"node {machine} is {entry['reason']}", fix=f"slash24 lab node start {machine}")
                 ui.go_inside()
                 pid = (_paths(ui).node(machine) / "pid").read_text().split()[0]
                 os.execvp("nsenter", ["nsenter", "-t", pid, "-m", "-n", "-u", "-i", "-p", "--", *command])  # noqa: S606

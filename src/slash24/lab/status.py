@@ -8,6 +8,11 @@ from slash24.lab.fabric import WHOAMI, public_address
 from slash24.lab.lab import Lab, RunningCluster
 from slash24.lab.readiness import is_ready, why_not_ready
 
+_WHY_OFF = {
+    "stopped": "off: somebody stopped it",
+    "crashed": "off: its first process was killed",
+}
+
 
 def lab_status(lab: Lab) -> dict[str, Any]:
     """Return the lab's virtual networks and clusters, in camelCase as all our JSON."""
@@ -44,12 +49,15 @@ def _cluster(lab: Lab, key: str, running: RunningCluster) -> dict[str, Any]:
     entries = []
     for nic in sorted(lab.nics(key), key=lambda nic: nic.owner):
         node: dict[str, Any] = nodes.get(nic.owner, {})
-        ready = is_ready(node)
+        power = lab.power(nic)
+        ready = power == "running" and is_ready(node)
         entries.append(
             {
                 "name": nic.owner,
+                "power": power,
                 "ready": ready,
-                "reason": None if ready else why_not_ready(node or None),
+                "reason": None if ready else _WHY_OFF.get(power) or why_not_ready(node or None),
+                "bootId": node.get("status", {}).get("nodeInfo", {}).get("bootID"),
                 "address": str(nic.address),
                 "podCidr": node.get("spec", {}).get("podCIDR"),
                 "pods": pods.get(nic.owner, 0),

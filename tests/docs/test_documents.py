@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from slash24.lab.connectivity.run import NAMES
+from slash24.lab.faults.catalogue import FAULTS
 from tests.docs.console import Step, matches, steps
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +49,11 @@ def test_every_source_that_the_code_names_is_written_down() -> None:
 def test_every_check_has_its_line_in_the_page_on_checks() -> None:
     text = (ROOT / "docs/connectivity.md").read_text()
     assert [name for name in NAMES if f"`{name}`" not in text] == []
+
+
+def test_the_page_on_faults_is_the_catalogue() -> None:
+    rows = [line for line in (ROOT / "docs/faults.md").read_text().splitlines() if line.startswith("| `")]
+    assert rows == [f"| `{f.name}` | {f.what} | {f.seen} | {f.stays} | {f.repair} |" for f in FAULTS]
 
 
 def test_the_documents_hold_no_private_path() -> None:

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from slash24.kernel.process import children
 from slash24.lab.paths import LabPaths
 
 _COMMAND = Path(sys.executable).parent / "slash24"
@@ -95,14 +96,7 @@ class LabUnderTest:
 
     def part(self, node: str, part: str) -> int:
         """Return the pid of a node's agent or kubelet: a child of its first process."""
-        parent = self.first_process(node)
-        for path in Path("/proc").glob("[0-9]*/stat"):
-            with suppress(OSError):
-                pid, _, rest = path.read_text().partition(" (")
-                name, _, fields = rest.rpartition(") ")
-                if name == f"slash24-{part}" and int(fields.split()[1]) == parent:
-                    return int(pid)
-        raise AssertionError(f"node {node} has no {part}")
+        return children(self.first_process(node))[f"slash24-{part}"]
 
     @contextmanager
     def frozen(self, *nodes: str) -> Iterator[None]:

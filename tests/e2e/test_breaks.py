@@ -1,6 +1,7 @@
 """Each connectivity check turns red when the lab is broken in the way that it looks for.
 
-The agents of the broken nodes are stopped meanwhile: they would repair most of this before a packet is sent.
+The agents of the broken nodes are stopped meanwhile: they would repair most of this before a packet is sent. The faults
+of `slash24 lab break` have tests of their own, with the same checks (test_faults.py).
 """
 
 import asyncio
@@ -15,8 +16,8 @@ from typing import Any
 
 import pytest
 
+from slash24.cli.lab_access import LabAccess
 from slash24.cli.session import Session
-from slash24.cli.test import _LabAccess
 from slash24.lab.connectivity import checks, packets, run
 from slash24.lab.connectivity.bed import Bed, Cluster, start_pods
 from slash24.lab.connectivity.checks import CHECKS, Scene
@@ -26,7 +27,7 @@ from tests.e2e.labs import LabUnderTest, eventually
 pytestmark = pytest.mark.lab
 
 
-class Access(_LabAccess):
+class Access(LabAccess):
     """The lab's APIs as the command uses them, with sessions that can be closed."""
 
     def __init__(self) -> None:
@@ -152,13 +153,6 @@ BREAKS = [
     Broken("same-node", "route to the pod removed", lambda s: (s.node_a.netns, f"ip route del {s.a2.address}")),
     Broken("across-nodes", "route to the other block removed",
            lambda s: (s.node_a.netns, f"ip route del {_block(s.b1)}")),
-    Broken("across-nodes", "forwarding entry removed",
-           lambda s: (s.node_a.netns, f"bridge fdb del {_TUNNEL_MAC} dev s24vx")),
-    Broken("across-nodes", "forwarding entry leads elsewhere",
-           lambda s: (s.node_a.netns, f"bridge fdb replace {_TUNNEL_MAC} dev s24vx dst 10.224.0.99")),
-    Broken("across-nodes", "neighbour with a wrong MAC",
-           lambda s: (s.node_a.netns,
-                      f"ip neigh replace {_block(s.b1)[:-3]} lladdr 02:24:00:00:00:99 dev s24vx nud permanent")),
     Broken("across-nodes", "source translated on the way",
            lambda s: (s.node_a.netns, _table("oifname s24vx masquerade", "postrouting", "nat", 90))),
     Broken("across-nodes", "VXLAN lost in the fabric", lambda s: (s.vnet, _table("udp dport 4789 drop"))),

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from slash24.cli.command import Choice, Group
-from slash24.cli.lab_node import node, node_state
+from slash24.cli.command import Choice, LazyGroup
+from slash24.cli.lab_node import node_state
 from slash24.cli.output import Column
 from slash24.cli.ui import Ui, common, complete_labs, yes_option
 from slash24.errors import NotFoundError, Slash24Error, UsageError
@@ -36,8 +36,17 @@ _NODE_COLUMNS = (
 _LAB_COLUMNS = (Column("NAME", "name"), Column("STATE", "state"), Column("PID", "pid"), Column("FOLDER", "folder"))
 
 
+# name -> (where it is, its line of help), of the commands that have a file of their own
+_COMMANDS = {
+    "break": ("slash24.cli.lab_break:break_lab", "Break a lab on purpose, to find out what is wrong and repair it."),
+    "check": ("slash24.cli.lab_check:check", "Look whether a cluster is whole, by state and by packets."),
+    "node": ("slash24.cli.lab_node:node", "The power of the lab's nodes: stop, start, reboot."),
+}
+
+
 @click.group(
-    cls=Group,
+    cls=LazyGroup,
+    lazy=_COMMANDS,
     examples=[
         "slash24 lab up                          three nodes, one Overlay cluster",
         'eval "$(slash24 lab env)"; kubectl get nodes -o wide',
@@ -46,9 +55,6 @@ _LAB_COLUMNS = (Column("NAME", "name"), Column("STATE", "state"), Column("PID", 
 )
 def lab() -> None:
     """A lab on this machine: a virtual network, clusters, nodes, with real packets."""
-
-
-lab.add_command(node)
 
 
 def _paths(ui: Ui) -> LabPaths:
@@ -190,12 +196,10 @@ def _start_pods(ui: Ui, per_node: int) -> None:
 
 
 def _client(ui: Ui, key: str) -> Any:
-    """Return a Kubernetes client for a cluster of the lab."""
-    from slash24.kube.client import KubeClient
+    from slash24.cli.lab_access import client_of
+    from slash24.cli.session import find_server
 
-    cluster = next(cluster for cluster in _clusters(ui) if cluster["key"] == key)
-    server = json.loads(_paths(ui).server.read_text())
-    return KubeClient(f"{server['url']}/clusters/{key}", cluster["token"], server["ca_file"])
+    return client_of(find_server(ui.lab), next(cluster for cluster in _clusters(ui) if cluster["key"] == key))
 
 
 def _write_kubeconfigs(ui: Ui, paths: LabPaths) -> None:

@@ -94,7 +94,7 @@ async def _serve(paths: LabPaths, listeners: list[socket.socket], zygote: Zygote
 
     port = listeners[0].getsockname()[1]
     keys = paths.root / "server.pem"
-    issue(paths.ca, keys, names=("localhost",), addresses=("127.0.0.1", str(API_SERVER)))
+    issue(paths.ca, keys, paths.expired_ca, names=("localhost",), addresses=("127.0.0.1", str(API_SERVER)))
     url = f"https://127.0.0.1:{port}"
     store = ObjectStore(paths.database)
     lab = Lab(paths, store=store, zygote=zygote, url=url, ca_pem=paths.ca.read_text())

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import sys
-import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -12,18 +11,14 @@ from xml.etree import ElementTree
 
 import click
 
-from slash24.azure.ids import cluster_id, group_id
 from slash24.cli.command import Group
+from slash24.cli.lab_access import LabAccess, choose_cluster
 from slash24.cli.output import Column
-from slash24.cli.session import Session, find_server
 from slash24.cli.ui import Ui, common
-from slash24.errors import NotFoundError
-from slash24.kube.client import KubeClient
 from slash24.lab.connectivity.run import NAMES, CheckResult, run, select
 from slash24.lab.connectivity.speed import Speed
 from slash24.lab.paths import LabPaths, home
 
-_GROUP = "slash24-test"
 _COLUMNS = (
     Column("CHECK", "name"),
     Column("CLUSTER", "cluster"),
@@ -38,51 +33,6 @@ _COLUMNS = (
 @click.group(cls=Group, examples=["slash24 test connectivity", "slash24 test connectivity --test path-mtu -o json"])
 def test() -> None:
     """Named checks with real packets: what was expected and what was seen."""
-
-
-class _LabAccess:
-    """The lab's public APIs, as the checks use them; each thread has a session of its own."""
-
-    def __init__(self, ui: Ui) -> None:
-        self._ui = ui
-        self._server = find_server(ui.lab)
-        self._local = threading.local()
-
-    def _session(self) -> Session:
-        if not hasattr(self._local, "session"):
-            self._local.session = Session(self._ui.lab, server=self._server)
-        session: Session = self._local.session
-        return session
-
-    def status(self) -> dict[str, Any]:
-        found: dict[str, Any] = self._session().get("/lab/status")
-        return found
-
-    def client(self, key: str) -> KubeClient:
-        cluster = next(cluster for cluster in self.status()["clusters"] if cluster["key"] == key)
-        return KubeClient(f"{self._server.url}/clusters/{key}", cluster["token"], self._server.ca_file)
-
-    def create_cluster(
-        self, name: str, *, transport: str, pod_cidr: str, block_prefix: int, subnet_id: str, nodes: int
-    ) -> str:
-        group = group_id(self._ui.subscription, _GROUP)
-        self._session().change("PUT", group, {"location": "northeurope"})
-        pool = {"name": "nodepool1", "count": nodes, "mode": "System", "vnetSubnetID": subnet_id}
-        profile = {"networkPlugin": "azure", "networkPluginMode": "overlay", "podCidr": pod_cidr,
-                   "slash24": {"transport": transport, "blockPrefix": block_prefix}}  # fmt: skip
-        body = {"location": "northeurope", "properties": {"agentPoolProfiles": [pool], "networkProfile": profile}}
-        path = cluster_id(self._ui.subscription, _GROUP, name)
-        self._session().change("PUT", path, body)
-        return str(next(cluster["key"] for cluster in self.status()["clusters"] if cluster["name"] == name))
-
-    def scale_cluster(self, name: str, nodes: int) -> None:
-        path = cluster_id(self._ui.subscription, _GROUP, name)
-        document = self._session().get(path)
-        document["properties"]["agentPoolProfiles"][0]["count"] = nodes
-        self._session().change("PUT", path, document)
-
-    def delete_clusters(self) -> None:
-        self._session().change("DELETE", group_id(self._ui.subscription, _GROUP))
 
 
 @test.command(
@@ -106,9 +56,9 @@ def connectivity(
 ) -> int:
     """Send packets through a cluster and compare what is seen with what must be."""
     names = select(wanted)
-    access = _LabAccess(ui)
+    access = LabAccess(ui)
     ui.go_inside()
-    key = _choose(access.status(), resource_group, name)
+    key = choose_cluster(access.status(), resource_group, name)
     began = time.monotonic()
     speeds: list[Speed] = []
     measured = _speed_teller(ui, speeds) if perf else None
@@ -124,23 +74,6 @@ def connectivity(
     if junit:
         junit.write_text(_junit(results, seconds))
     return 1 if failed else 0
-
-
-def _choose(status: dict[str, Any], group: str | None, name: str | None) -> str:
-    """Return the key of the cluster that is meant. Raises NotFoundError if there is none, or more than one."""
-    found = [
-        cluster
-        for cluster in status["clusters"]
-        if (name is None or cluster["name"] == name)
-        and (group is None or f"/resourcegroups/{group}/".lower() in cluster["id"].lower())
-    ]
-    if len(found) == 1:
-        key: str = found[0]["key"]
-        return key
-    named = ", ".join(cluster["name"] for cluster in status["clusters"])
-    if not found:
-        raise NotFoundError("the lab has no such cluster", fix=f"choose from: {named}" if named else "slash24 lab up")
-    raise NotFoundError(f"the lab has several clusters: {named}", fix="name one with -g GROUP -n NAME")
 
 
 def _teller(ui: Ui) -> Any:

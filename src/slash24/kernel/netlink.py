@@ -22,6 +22,8 @@ Interface = IPv4Interface | IPv6Interface
 
 #: Marks the routes that slash24 made, as `ip route show proto 24` selects them; unassigned in iproute2's rt_protos.
 ROUTE_PROTOCOL = 24
+#: What iproute2 calls `static`: routes that an administrator made.
+STATIC_PROTOCOL = 4
 MAIN_TABLE = 254
 
 _SOL_NETLINK, _NETLINK_CAP_ACK, _NETLINK_EXT_ACK = 270, 10, 11
@@ -269,9 +271,10 @@ def add_route(
     mtu_lock: int | None = None,
     onlink: bool = False,
     metric: int = 0,
+    protocol: int = ROUTE_PROTOCOL,
 ) -> Request:
     """Add or replace the route to `dst`. `mtu_lock` is its path MTU in bytes, which PMTU discovery can't change."""
-    body = struct.pack("=BBBBBBBBI", _family(dst), dst.prefixlen, 0, 0, table if table < 256 else 0, ROUTE_PROTOCOL,
+    body = struct.pack("=BBBBBBBBI", _family(dst), dst.prefixlen, 0, 0, table if table < 256 else 0, protocol,
                        _SCOPES[scope], _KINDS[kind], 4 if onlink else 0)  # fmt: skip
     body += _attr(1, dst.network_address.packed) if dst.prefixlen else b""
     body += _attr(15, _u32(table))

@@ -3,14 +3,17 @@
 import ctypes
 import os
 import signal
+import sys
 import time
 from contextlib import suppress
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from slash24.errors import Slash24Error
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000
+_ESTABLISHED = "01"  # TCP_ESTABLISHED, as /proc/net/tcp writes it
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 1, 4, 15, 36
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -52,6 +55,33 @@ def started_at(pid: int) -> int | None:
     except OSError:
         return None
     return None if fields[0] in "ZX" else int(fields[19])
+
+
+def children(parent: int) -> dict[str, int]:
+    """Return the running children of a process, name -> pid; the name is that of `set_name`, of 15 bytes at most."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            pid, _, rest = path.read_text().partition(" (")
+            name, _, fields = rest.rpartition(") ")
+            if int(fields.split()[1]) == parent and fields[0] not in "ZX":
+                found[name] = int(pid)
+    return found
+
+
+def connections(pid: int) -> set[tuple[IPv4Address, int]]:
+    """Return the far ends (address, port) of a process's established TCP connections over IPv4."""
+    sockets = set()
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            sockets.add(str(path.readlink()))
+    found = set()
+    for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
+        _, _, far, state, *rest = line.split()
+        if state == _ESTABLISHED and f"socket:[{rest[5]}]" in sockets:
+            address, port = far.split(":")
+            found.add((IPv4Address(int(address, 16).to_bytes(4, sys.byteorder)), int(port, 16)))
+    return found
 
 
 def end(pid: int, started: int, *, grace_s: float = 0.0) -> None:

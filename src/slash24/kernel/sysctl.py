@@ -23,6 +23,16 @@ def read(name: str, netns: int | None = None) -> str:
         raise SysctlError(f"sysctl {name} could not be read: {error.strerror}") from error
 
 
+def forget_path_mtus(netns: int | None = None) -> None:
+    """Let a namespace forget the path MTUs that it has learned; the kernel itself keeps each for ten minutes."""
+    name = "net.ipv4.route.flush"
+    try:
+        with inside(netns):
+            _path(name).write_text("1")  # it acts, and can't be read
+    except OSError as error:
+        raise SysctlError(f"sysctl {name} could not be written: {error.strerror}") from error
+
+
 def write(name: str, value: str | int, netns: int | None = None) -> None:
     """Set `name`, and read it back: some settings take a write in a namespace and ignore it."""
     try:

@@ -80,6 +80,16 @@ class LabPaths:
         return self.root / "ca.pem"
 
     @property
+    def expired_ca(self) -> Path:
+        """The authority's certificate as a clock sees it that is years ahead: past its time."""
+        return self.root / "ca-expired.pem"
+
+    @property
+    def faults(self) -> Path:
+        """What `lab break` has put in: a list in JSON."""
+        return self.root / "faults.json"
+
+    @property
     def namespaces(self) -> Path:
         return self.root / "netns"
 

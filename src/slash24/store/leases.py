@@ -92,10 +92,11 @@ class Lease:
 class Leases:
     """The lease store of one node.
 
-    boot: identity of the node's running network; leases of another one are void, since their links went with it.
+    boot: identity of the node's running network; leases of another one are void, since their links went with it. None:
+    they are taken as they stand, by somebody who looks in from outside.
     """
 
-    def __init__(self, path: Path, *, boot: str) -> None:
+    def __init__(self, path: Path, *, boot: str | None) -> None:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +106,8 @@ class Leases:
             # NORMAL in WAL survives a killed process; a power loss may cost the last commits, but ends the pods too.
             self._db.execute("pragma synchronous=normal")
             self._migrate()
-            self._void_other_boots(boot)
+            if boot is not None:
+                self._void_other_boots(boot)
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
                 f"the lease store {path} can't be used: {error}",

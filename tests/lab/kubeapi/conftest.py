@@ -118,7 +118,9 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     folder = tmp_path_factory.mktemp("kubeapi")
     server = ApiServer(folder, ObjectStore(folder / "lab.db"), FakeKubelets(), ca_file=folder / "ca.pem")
     keys = folder / "server.pem"
-    issue(server.ca_file, keys, names=("localhost",), addresses=("127.0.0.1",))
+    issue(
+        server.ca_file, keys, server.ca_file.with_name("ca-expired.pem"), names=("localhost",), addresses=("127.0.0.1",)
+    )
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(128)

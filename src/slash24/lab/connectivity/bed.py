@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
+from slash24.attach.pods import PROBE_CONTAINER
 from slash24.core.cluster import Node, Settings, View
 from slash24.core.topology import Transport
 from slash24.errors import Slash24Error, TimeoutExpiredError
@@ -75,10 +76,21 @@ class Bed:
         address = next(node["address"] for node in cluster.status["nodes"] if node["name"] == name)
         return Machine(name, self.namespace(name), IPv4Address(address))
 
+    def files(self, node: str) -> Path:
+        """Return the root of the files that a running node sees."""
+        pid = (self._paths.node(node) / "pid").read_text().split()[0]
+        return Path(f"/proc/{pid}/root")
+
+    def probe(self, node: str) -> Machine:
+        """Return the pod by which a node's agent proves its network: it is there before any other."""
+        fd = self._open(self.files(node) / "run/netns" / PROBE_CONTAINER)
+        with netlink.Netlink(fd) as link:
+            addresses = [entry.interface.ip for entry in link.addresses(link.index_of("eth0"))]
+        return Machine(f"probe of {node}", fd, IPv4Address(addresses[0]))
+
     def pod(self, node: str, name: str, address: IPv4Address) -> Machine:
         """Return the pod with `address` on a node: found by its address among the node's namespaces."""
-        pid = (self._paths.node(node) / "pid").read_text().split()[0]
-        for path in Path(f"/proc/{pid}/root/run/netns").iterdir():
+        for path in (self.files(node) / "run/netns").iterdir():
             fd = netns.open_fd(path)
             with netlink.Netlink(fd) as link:
                 if any(entry.interface.ip == address for entry in link.addresses()):

@@ -30,4 +30,4 @@ def test_the_commands_of_a_page_print_what_it_shows(page: str, tmp_path: Path) -
         assert lab.remains() == []
     finally:
         shell.close()
-        lab.down()
+        lab.run("lab", "down", "--all", "--quiet")

@@ -39,8 +39,9 @@ _LAB_COLUMNS = (Column("NAME", "name"), Column("STATE", "state"), Column("PID", 
 # name -> (where it is, its line of help), of the commands that have a file of their own
 _COMMANDS = {
     "break": ("slash24.cli.lab_break:break_lab", "Break a lab on purpose, to find out what is wrong and repair it."),
+    "save": ("slash24.cli.lab_save:save", "Write a lab as a file, from which `slash24 lab up` builds it again."),
     "check": ("slash24.cli.lab_check:check", "Look whether a cluster is whole, by state and by packets."),
-    "node": ("slash24.cli.lab_node:node", "The power of the lab's nodes: stop, start, reboot."),
+    "node": ("slash24.cli.lab_node:node", "Nodes of the lab: stop, start and reboot them."),
 }
 
 
@@ -66,6 +67,7 @@ def _paths(ui: Ui) -> LabPaths:
         "slash24 lab up",
         "slash24 lab up --nodes 5 --pods-per-node 10 --transport routed",
         "slash24 lab up --no-cluster             fabric and servers alone, for `slash24 aks create`",
+        "slash24 lab up class.yaml --lab class   what `slash24 lab save` wrote, in a lab named class",
     ]
 )
 @click.argument("name", required=False, shell_complete=complete_labs)
@@ -83,16 +85,24 @@ def up(
     ui: Ui, name: str | None, nodes: int, pods_per_node: int, no_cluster: bool, transport: str, port: int,
     rootless: bool, dry_run: bool,
 ) -> None:  # fmt: skip
-    """Start a lab with a small Overlay cluster."""
+    """Start a lab with a small Overlay cluster, or with what a file of `slash24 lab save` holds.
+
+    NAME is a lab's name, or a file: a path that ends in .yaml, .yml or .json, or - for stdin.
+    """
+    from slash24.cli import lab_build
     from slash24.cli.launch import start_server
     from slash24.cli.progress import Progress
     from slash24.kernel import abilities
     from slash24.lab import teardown
 
-    if name:
+    file = lab_build.read_file(name) if name and lab_build.is_file(name) else None
+    if name and file is None:
         ui.lab = name
     paths = _paths(ui)
-    if teardown.server_process(paths):
+    running = teardown.server_process(paths) is not None
+    if file is not None:
+        lab_build.check_unused(paths, file, running=running)
+    elif running:
         raise Slash24Error(
             f'a lab named "{ui.lab}" is running already',
             why="nothing was changed",
@@ -103,30 +113,36 @@ def up(
     if rootless:
         ui.note(ROOTLESS)
     if dry_run:
-        _tell_plan(ui, nodes, pods_per_node, no_cluster=no_cluster, transport=transport)
+        _tell_plan(
+            ui, file.steps() if file else _steps(nodes, pods_per_node, no_cluster=no_cluster, transport=transport)
+        )
         return
     progress = Progress(quiet=ui.quiet or ui.only_errors)
     began = time.monotonic()
     left_over = paths.root.exists()
     try:
-        start_server(paths, port, ui.note, rootless=rootless)
+        if not running:
+            start_server(paths, port, ui.note, rootless=rootless)
     except BaseException:
         if not left_over:
             teardown.remove(paths)
         raise
     try:
         progress.done("fabric and servers", time.monotonic() - began)
-        if not no_cluster and not _clusters(ui):
+        if file is not None:
+            lab_build.build(ui, paths, file)
+        elif not no_cluster and not _clusters(ui):
             _make_cluster(ui, nodes, transport)
             if pods_per_node:
                 began = time.monotonic()
                 _start_pods(ui, pods_per_node)
                 progress.done(f"{nodes * pods_per_node} pods", time.monotonic() - began)
         _write_kubeconfigs(ui, paths)
-    except KeyboardInterrupt:
-        if not left_over:  # of an earlier lab something may be worth keeping
+    except (KeyboardInterrupt, Slash24Error) as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
+        if not left_over and (interrupted or file is not None):  # of an earlier lab something may be worth keeping
             teardown.remove(paths)
-            ui.note("interrupted: what was begun is removed")
+            ui.note(f"{'interrupted' if interrupted else 'it failed'}: what was begun is removed")
         raise
     ui.note(f'use it: eval "$(slash24 lab env{_named(ui)})"; kubectl get nodes -o wide')
     if ui.output not in ("table", "wide"):
@@ -151,14 +167,18 @@ def _named(ui: Ui) -> str:
     return "" if ui.lab == "default" else f" --lab {ui.lab}"
 
 
-def _tell_plan(ui: Ui, nodes: int, pods_per_node: int, *, no_cluster: bool, transport: str) -> None:
-    steps = ["namespace internet (198.51.100.0/24), servers on 127.0.0.1"]
-    if not no_cluster:
-        steps += [
-            f"virtual network 10.224.0.0/12, subnet 10.224.0.0/16, cluster {CLUSTER} in group {GROUP}",
-            f"{nodes} node(s), pod CIDR 10.244.0.0/16 cut into /24 blocks, transport {transport}",
-        ]
-        steps += [f"{nodes * pods_per_node} idle pods"] if pods_per_node else []
+def _steps(nodes: int, pods_per_node: int, *, no_cluster: bool, transport: str) -> list[str]:
+    if no_cluster:
+        return []
+    steps = [
+        f"virtual network 10.224.0.0/12, subnet 10.224.0.0/16, cluster {CLUSTER} in group {GROUP}",
+        f"{nodes} node(s), pod CIDR 10.244.0.0/16 cut into /24 blocks, transport {transport}",
+    ]
+    return steps + ([f"{nodes * pods_per_node} idle pods"] if pods_per_node else [])
+
+
+def _tell_plan(ui: Ui, steps: list[str]) -> None:
+    steps = ["namespace internet (198.51.100.0/24), servers on 127.0.0.1", *steps]
     if ui.output in ("table", "wide"):
         click.echo("\n".join(f"would make: {step}" for step in steps))
     else:

@@ -85,6 +85,11 @@ class LabPaths:
         return self.root / "ca-expired.pem"
 
     @property
+    def unfinished(self) -> Path:
+        """The text of the file that `lab up FILE` is building from; gone when it is done."""
+        return self.root / "unfinished.yaml"
+
+    @property
     def faults(self) -> Path:
         """What `lab break` has put in: a list in JSON."""
         return self.root / "faults.json"

@@ -39,6 +39,7 @@ _LAB_COLUMNS = (Column("NAME", "name"), Column("STATE", "state"), Column("PID", 
 # name -> (where it is, its line of help), of the commands that have a file of their own
 _COMMANDS = {
     "break": ("slash24.cli.lab_break:break_lab", "Break a lab on purpose, to find out what is wrong and repair it."),
+    "graph": ("slash24.cli.lab_graph:graph", "Draw a lab's topology: a picture, text for Mermaid, or data."),
     "save": ("slash24.cli.lab_save:save", "Write a lab as a file, from which `slash24 lab up` builds it again."),
     "check": ("slash24.cli.lab_check:check", "Look whether a cluster is whole, by state and by packets."),
     "node": ("slash24.cli.lab_node:node", "Nodes of the lab: stop, start and reboot them."),

@@ -59,6 +59,7 @@ def _cluster(lab: Lab, key: str, running: RunningCluster) -> dict[str, Any]:
                 "reason": None if ready else _WHY_OFF.get(power) or why_not_ready(node or None),
                 "bootId": node.get("status", {}).get("nodeInfo", {}).get("bootID"),
                 "address": str(nic.address),
+                "subnetId": nic.subnet,
                 "podCidr": node.get("spec", {}).get("podCIDR"),
                 "pods": pods.get(nic.owner, 0),
                 "logs": str(lab.paths.node(nic.owner) / "log"),

@@ -33,6 +33,7 @@ class LabUnderTest:
     def __init__(self, home: Path, name: str = "default", words: Sequence[str] = ()) -> None:
         self.paths = LabPaths(home, name)
         self._words = words
+        self.programs = _COMMAND.parent
         self.environment = {**os.environ, "SLASH24_HOME": str(home), "SLASH24_LAB": name, "HOME": str(home.parent)}
         self.environment.pop("KUBECONFIG", None)
 

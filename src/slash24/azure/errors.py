@@ -5,6 +5,7 @@ from typing import Any
 
 from slash24.errors import NotFoundError, Slash24Error
 from slash24.plan import Finding, Severity
+from slash24.store.database import DiskFullError
 
 Json = dict[str, Any]
 
@@ -122,6 +123,8 @@ def from_slash24(error: Slash24Error) -> ArmError:
     """Return a failure of the lab as ARM tells it. It is 4xx: az repeats 5xx, and this would not get better."""
     if isinstance(error, ArmError):
         return error
+    if isinstance(error, DiskFullError):  # no client of Azure repeats this one
+        return ArmError(507, error.azure, error.message, why=error.why, fix=error.fix)
     return ArmError(
         404 if isinstance(error, NotFoundError) else 400,
         error.azure or error.code or "OperationFailed",

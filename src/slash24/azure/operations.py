@@ -13,6 +13,7 @@ from slash24.azure.errors import ArmError, from_slash24
 from slash24.azure.provisioner import Report
 from slash24.core.topology import resource_key
 from slash24.errors import Slash24Error
+from slash24.store.database import DiskFullError
 from slash24.store.resources import Resources
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ class Operations:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._tasks: set[asyncio.Task[None]] = set()
+        self._unsaved: dict[str, dict[str, Any]] = {}  # by id
         self._busy: dict[str, str] = {}  # resource key -> what is being done to it
 
     def check_free(self, resource_id: str) -> None:
@@ -102,7 +104,7 @@ class Operations:
             end_step()
             began = time.monotonic()
             document["steps"].append({"title": title, "seconds": None})
-            self._resources.put(document)
+            self._keep(document)
 
         try:
             await work(report)
@@ -120,10 +122,19 @@ class Operations:
             end_step()
         document["status"] = "Failed" if "error" in document else "Succeeded"
         document["endTime"] = _now()
-        self._resources.put(document)
+        self._keep(document)
+
+    def _keep(self, document: dict[str, Any]) -> None:
+        """Store how far an operation is; on a full disk it is remembered, so that nobody waits for its end in vain."""
+        try:
+            self._resources.put(document)
+            self._unsaved.pop(document["id"], None)
+        except DiskFullError as error:
+            log.warning("operation %s: %s", document["name"], error)
+            self._unsaved[document["id"]] = document
 
     def get(self, operation_id: str) -> dict[str, Any] | None:
-        return self._resources.get(operation_id)
+        return self._unsaved.get(operation_id) or self._resources.get(operation_id)
 
     async def wait(self) -> None:
         """Wait until no operation runs."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,11 +11,13 @@ from contextlib import suppress
 from io import RawIOBase
 from typing import Any
 
-from slash24.errors import Slash24Error, UsageError
+from slash24.errors import Slash24Error, UnsupportedError, UsageError
 from slash24.lab.paths import LabPaths
 
 #: From one word of the server to the next.
 _PATIENCE_S = 90.0
+#: What a lab of some nodes writes within its first minutes; each node adds some 100 KiB.
+ROOM_BYTES = 8 << 20
 
 
 class ServerFailedError(Slash24Error):
@@ -26,6 +29,7 @@ def start_server(paths: LabPaths, port: int, told: Callable[[str], None], *, roo
 
     told: called with each step by which it finishes, or undoes, what an earlier server had begun.
     """
+    _check_room(paths)
     _make_folder(paths)
     reader, writer = os.pipe()
     command = [sys.executable, "-m", "slash24.cli.server", "--home", str(paths.home), "--lab", paths.name,
@@ -78,6 +82,17 @@ def _next(news: RawIOBase) -> dict[str, Any]:
     readable, _, _ = select.select([news], [], [], _PATIENCE_S)
     line = news.readline() if readable else b""
     return dict(json.loads(line)) if line else {}
+
+
+def _check_room(paths: LabPaths) -> None:
+    """Raise UnsupportedError if the disk has too little room for a lab: it would fail in the middle."""
+    folder = next(folder for folder in (paths.root, *paths.root.parents) if folder.is_dir())
+    free = shutil.disk_usage(folder).free
+    if free < ROOM_BYTES:
+        raise UnsupportedError(
+            f"the disk under {paths.home} has {free // 1024} KiB free; a lab needs {ROOM_BYTES >> 20} MiB",
+            fix="make room there, or set SLASH24_HOME to a folder elsewhere",
+        )
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:

@@ -48,7 +48,7 @@ class ServerError(Slash24Error):
         )
         self.status = status
         self.azure_text = text
-        self.exit_code = 3 if status == 404 else 1
+        self.exit_code = {404: 3, 507: 4}.get(status, 1)
         self.others = [ServerError(status, detail) for detail in error.get("details") or [] if isinstance(detail, dict)]
 
 

@@ -8,11 +8,12 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 
 from slash24.errors import NotFoundError, Slash24Error
 from slash24.lab.placement import NodeView, refusal, view_node, why_nowhere
+from slash24.store.database import DiskFullError
 from slash24.store.objects import AlreadyExistsError, ClusterObjects, ConflictError, ExpiredError, Object, now
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,8 @@ _NAME = "default-scheduler"
 _SETTLE_S = 0.2
 #: Bindings between two turns of the event loop, in which the API server answers.
 _BATCH = 25
+#: So long after a write found the disk full it is tried again.
+_FULL_S = 1.0
 
 Key = tuple[str, str]
 
@@ -66,10 +69,19 @@ class Scheduler:
                 async with asyncio.timeout(_SETTLE_S if self._failed else None):
                     await self._changed.wait()
             except TimeoutError:
-                await self._report()
+                await self._unless_full(self._report())
                 continue
             self._changed.clear()
-            await self._schedule()
+            await self._unless_full(self._schedule())
+
+    async def _unless_full(self, work: Awaitable[None]) -> None:
+        """Do a part of the work; on a full disk it is done again when there may be room."""
+        try:
+            await work
+        except DiskFullError as error:
+            log.warning("scheduler: %s", error)
+            await asyncio.sleep(_FULL_S)
+            self._changed.set()
 
     # What changes
 
@@ -164,6 +176,9 @@ class Scheduler:
             self._objects.replace("pods", bound)
         except (ConflictError, NotFoundError):
             return  # the watch brings what it is now
+        except DiskFullError:
+            self._pending[key] = pod
+            raise
         self._move(key, node)
         self._event(pod, "Normal", "Scheduled", f"Successfully assigned {key[0]}/{key[1]} to {node}")
 

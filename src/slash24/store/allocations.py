@@ -4,7 +4,6 @@ One SQLite file per lab; it outlives the server, so that a new server knows what
 """
 
 import json
-import sqlite3
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from slash24.core.addresses import first_free
 from slash24.errors import Slash24Error
+from slash24.store.database import connect
 
 _SCHEMA = """
 create table if not exists things (
@@ -56,9 +56,7 @@ class Allocations:
     """The lab's allocations in the SQLite file at `path`; each method is one transaction."""
 
     def __init__(self, path: Path) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-        self._db.execute("pragma journal_mode=wal")
-        self._db.execute("pragma synchronous=normal")
+        self._db = connect(path, check_same_thread=False)
         self._db.executescript(_SCHEMA)
 
     def close(self) -> None:

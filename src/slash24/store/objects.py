@@ -5,13 +5,13 @@ between readers: nobody changes an object that the store gave out, a change is a
 """
 
 import json
-import sqlite3
 import uuid
 from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from slash24.errors import NotFoundError, Slash24Error
+from slash24.store.database import Database, connect
 from slash24.store.selectors import selects
 from slash24.store.watches import Event, ExpiredError, Object, Stored, Watch, Watches
 
@@ -47,9 +47,7 @@ class ObjectStore:
     """The objects of a lab, in the SQLite file at `path`."""
 
     def __init__(self, path: Path) -> None:
-        self.db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-        self.db.execute("pragma journal_mode=wal")
-        self.db.execute("pragma synchronous=normal")
+        self.db = connect(path, check_same_thread=False)
         self.db.executescript(_SCHEMA)
         self._clusters: dict[str, ClusterObjects] = {}
 
@@ -77,7 +75,7 @@ class ObjectStore:
 class ClusterObjects:
     """One cluster's objects: read from memory, written through to SQLite."""
 
-    def __init__(self, db: sqlite3.Connection, key: str) -> None:
+    def __init__(self, db: Database, key: str) -> None:
         self._db = db
         self.key = key
         self._objects: dict[str, dict[tuple[str, str], Stored]] = {}
@@ -188,8 +186,9 @@ class ClusterObjects:
     def _next_version(self) -> int:
         self.version += 1
         if self.version > self._reserved:
-            self._reserved = self.version + _RESERVED
-            self._db.execute("insert or replace into versions values (?, ?)", (self.key, self._reserved))
+            reserved = self.version + _RESERVED
+            self._db.execute("insert or replace into versions values (?, ?)", (self.key, reserved))
+            self._reserved = reserved
         return self.version
 
     # Watching

@@ -5,11 +5,11 @@ clients spell `resourceGroups` in two ways. What is stored keeps its spelling.
 """
 
 import json
-import sqlite3
 from pathlib import Path
 from typing import Any
 
 from slash24.core.topology import resource_key
+from slash24.store.database import connect
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS arm_resources (
@@ -28,11 +28,7 @@ class Resources:
     """The store. One connection, used from one thread; every write is on disk when the call returns."""
 
     def __init__(self, path: Path | str) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        # In WAL, NORMAL survives a killed process; only a power cut may lose the last writes, and a lab with it.
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.execute("PRAGMA busy_timeout = 5000")
+        self._db = connect(path)
         self._db.executescript(_SCHEMA)
 
     def get(self, resource_id: str) -> Document | None:

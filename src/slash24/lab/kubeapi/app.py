@@ -27,6 +27,7 @@ from slash24.lab.kubeapi.status import StatusError, success
 from slash24.lab.kubeapi.streams import NodeGateway
 from slash24.lab.kubeapi.target import Target, read_path
 from slash24.lab.kubeapi.watching import answer_watch
+from slash24.store.database import DiskFullError
 from slash24.store.objects import ClusterObjects, ObjectStore
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,8 @@ class KubernetesApi:
             return await _answer(request, objects, cluster, user, self._nodes)
         except StatusError as error:
             refusal = error
+        except DiskFullError as error:
+            refusal = StatusError("InsufficientStorage", error.message)
         except Slash24Error as error:
             refusal = StatusError("BadRequest", error.message)
         except ClientDisconnect:

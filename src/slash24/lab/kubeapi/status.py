@@ -8,6 +8,7 @@ _CODES = {
     "BadRequest": 400, "Unauthorized": 401, "Forbidden": 403, "NotFound": 404, "MethodNotAllowed": 405,
     "AlreadyExists": 409, "Conflict": 409, "Expired": 410, "RequestEntityTooLarge": 413,
     "UnsupportedMediaType": 415, "Invalid": 422, "InternalError": 500, "NotImplemented": 501, "ServiceUnavailable": 503,
+    "InsufficientStorage": 507,
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from slash24.cli import launch
 from slash24.cli.main import main
 from slash24.kernel import abilities
 from slash24.kernel.abilities import Ability
@@ -78,3 +79,54 @@ def test_a_lab_whose_server_is_gone_is_told(tmp_path: Path, capsys: pytest.Captu
     code, items = examine(capsys)
     assert (code, items["lab old"]["state"]) == (0, "warn")
     assert "slash24 lab down old" in items["lab old"]["fix"]
+
+
+def az(folder: Path, answer: str) -> None:
+    program = folder / "az"
+    program.write_text(f"#!/bin/sh\necho '{answer}'\n")
+    program.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "found"),
+    [
+        ('{"azure-cli": "2.91.0"}', "ok", "2.91.0"),
+        ('{"azure-cli": "2.45.0"}', "warn", "too old for Overlay"),
+        ("no json", "warn", "tells no version"),
+    ],
+)
+def test_an_az_is_judged_by_its_age(
+    answer: str, state: str, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    az(tmp_path, answer)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    code, items = examine(capsys)
+    assert (code, items["az"]["state"]) == (0, state)
+    assert found in items["az"]["found"]
+
+
+def test_too_little_room_is_an_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(launch, "free_bytes", lambda path: 1 << 20)
+    code, items = examine(capsys)
+    assert (code, items["disk"]["state"]) == (4, "error")
+    assert "make room" in items["disk"]["fix"]
+
+
+@pytest.mark.parametrize(("purpose", "code"), [("plan", 0), ("lab", 4), ("cni", 0)])
+def test_each_purpose_is_judged_by_what_it_needs(
+    purpose: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lacking = Ability("overlayfs", "the nodes' own files", "no such file system", "modprobe overlay")
+    monkeypatch.setattr(abilities, "probe", lambda rootless: [lacking])
+    assert main(["doctor", "--for", purpose]) == code
+    told = capsys.readouterr()
+    assert ("overlayfs" in told.out) == (purpose == "lab")
+    assert ("you can't: " in told.err) == (code == 4)
+
+
+def test_the_agent_needs_root(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert main(["doctor", "--for", "cni"]) == 4
+    assert main(["doctor"]) == 0
+    assert "you can't: run the agent" in capsys.readouterr().err

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from io import RawIOBase
+from pathlib import Path
 from typing import Any
 
 from slash24.errors import Slash24Error, UnsupportedError, UsageError
@@ -84,10 +85,15 @@ def _next(news: RawIOBase) -> dict[str, Any]:
     return dict(json.loads(line)) if line else {}
 
 
+def free_bytes(path: Path) -> int:
+    """Return how much may be written below a folder that need not be there yet."""
+    folder = next(folder for folder in (path, *path.parents) if folder.is_dir())
+    return shutil.disk_usage(folder).free
+
+
 def _check_room(paths: LabPaths) -> None:
     """Raise UnsupportedError if the disk has too little room for a lab: it would fail in the middle."""
-    folder = next(folder for folder in (paths.root, *paths.root.parents) if folder.is_dir())
-    free = shutil.disk_usage(folder).free
+    free = free_bytes(paths.root)
     if free < ROOM_BYTES:
         raise UnsupportedError(
             f"the disk under {paths.home} has {free // 1024} KiB free; a lab needs {ROOM_BYTES >> 20} MiB",

@@ -13,7 +13,7 @@ import click
 from slash24.cli.command import Choice, LazyGroup
 from slash24.cli.lab_node import node_state
 from slash24.cli.output import Column
-from slash24.cli.ui import Ui, common, complete_labs, yes_option
+from slash24.cli.ui import Ui, common, complete_labs, complete_machines, yes_option
 from slash24.errors import NotFoundError, Slash24Error, UsageError
 from slash24.lab.paths import LabPaths, home, lab_names
 
@@ -350,7 +350,7 @@ def env(ui: Ui, unset: bool) -> None:
     examples=["slash24 lab shell aks-nodepool1-12345678-vmss000000", "slash24 lab shell NODE -- ip route"],
     context_settings={"ignore_unknown_options": True},
 )
-@click.argument("machine")
+@click.argument("machine", shell_complete=complete_machines)
 @click.argument("command", nargs=-1)
 @common
 def shell(ui: Ui, machine: str, command: tuple[str, ...]) -> None:

@@ -62,6 +62,16 @@ def client_of(server: Server, cluster: dict[str, Any]) -> KubeClient:
     return KubeClient(f"{server.url}/clusters/{cluster['key']}", cluster["token"], server.ca_file)
 
 
+async def pods_of(server: Server, cluster: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the v1 Pods of a cluster of a lab."""
+    client = client_of(server, cluster)
+    try:
+        items: list[dict[str, Any]] = (await client.list("/api/v1/pods"))["items"]
+        return items
+    finally:
+        await client.close()
+
+
 def choose_cluster(status: dict[str, Any], group: str | None, name: str | None) -> str:
     """Return the key of the cluster that is meant. Raises NotFoundError if there is none, or more than one."""
     found = [

@@ -9,11 +9,10 @@ from typing import Any
 import click
 
 from slash24.cli.command import Choice, Command
-from slash24.cli.lab_access import client_of
+from slash24.cli.lab_access import pods_of
 from slash24.cli.session import find_server
 from slash24.cli.ui import Ui, common
 from slash24.errors import Slash24Error, UsageError
-from slash24.kube.client import KubeClient
 
 Json = dict[str, Any]
 _FORMATS = ("svg", "png", "mermaid", "json")
@@ -83,18 +82,9 @@ async def _all_pods(lab: str, clusters: list[Json]) -> dict[str, list[Json]]:
     """Return the pods of every node by its name: namespace, name, ip (null before there is one) and phase."""
     found: dict[str, list[Json]] = {}
     for cluster in clusters:
-        client = client_of(find_server(lab), cluster)
-        for pod in await _pods(client):
+        for pod in await pods_of(find_server(lab), cluster):
             metadata, state = pod["metadata"], pod.get("status", {})
             entry = {"namespace": metadata["namespace"], "name": metadata["name"], "ip": state.get("podIP"),
                      "phase": state.get("phase")}  # fmt: skip
             found.setdefault(pod["spec"].get("nodeName", ""), []).append(entry)
     return found
-
-
-async def _pods(client: KubeClient) -> list[Json]:
-    try:
-        items: list[Json] = (await client.list("/api/v1/pods"))["items"]
-        return items
-    finally:
-        await client.close()

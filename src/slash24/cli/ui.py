@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -212,6 +213,27 @@ def complete_labs(_ctx: click.Context, _param: click.Parameter, incomplete: str)
     from slash24.lab.paths import home, lab_names
 
     return [name for name in lab_names(home()) if name.startswith(incomplete)]
+
+
+def complete_machines(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the nodes and pods of a lab whose names begin so; a pod outside of `default` with its namespace."""
+    import asyncio
+
+    from slash24.cli.lab_access import pods_of
+    from slash24.cli.session import Session, find_server, lab_name
+
+    try:
+        server = find_server(lab_name(ctx.params.get("lab")))
+        with closing(Session("", server=server)) as session:
+            clusters = session.get("/lab/status")["clusters"]
+        names = [node["name"] for cluster in clusters for node in cluster["nodes"]]
+        for cluster in clusters:
+            for pod in asyncio.run(pods_of(server, cluster)):
+                place = pod["metadata"]["namespace"]
+                names.append(("" if place == "default" else f"{place}/") + pod["metadata"]["name"])
+    except Slash24Error:
+        return []
+    return sorted(name for name in set(names) if name.startswith(incomplete))
 
 
 def _complete(path: str, incomplete: str, ctx: click.Context) -> list[str]:

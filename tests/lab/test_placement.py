@@ -1,20 +1,24 @@
 """Where a pod may be."""
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
-from slash24.lab.placement import NodeView, refusal, view_node, why_nowhere
+from slash24.lab.placement import NodeView, refusal, requests_of, shortages, view_node, why_nowhere
 
 Object = dict[str, Any]
 
 
-def look(**spec: Any) -> NodeView:
+def look(cpu: str = "4", **spec: Any) -> NodeView:
     return view_node(
         {
             "metadata": {"name": "n1", "labels": {"kubernetes.io/hostname": "n1"}},
             "spec": spec,
-            "status": {"allocatable": {"pods": "10"}, "conditions": [{"type": "Ready", "status": "True"}]},
+            "status": {
+                "allocatable": {"pods": "10", "cpu": cpu, "memory": "1Gi"},
+                "conditions": [{"type": "Ready", "status": "True"}],
+            },
         }
     )
 
@@ -65,7 +69,48 @@ def test_a_node_selector_needs_each_label() -> None:
 
 
 def test_reasons_are_counted_and_sorted() -> None:
-    assert why_nowhere({"b": 1, "a": 2}, 3) == (
+    assert why_nowhere({"b": 1, "a": 2}, [["Too many pods"]] * 3) == (
         "0/6 nodes are available: 1 b, 2 a, 3 Too many pods. preemption: 0/6 nodes are available: "
         "3 No preemption victims found for incoming pod, 3 Preemption is not helpful for scheduling."
     )
+
+
+def container(cpu: str = "", **more: Any) -> Object:
+    return {"name": "c", "resources": {"requests": {"cpu": cpu} if cpu else {}}, **more}
+
+
+@pytest.mark.parametrize(
+    ("spec", "cpu"),
+    [
+        ({"containers": [container()]}, "0"),
+        ({"containers": [container("500m"), container("1")]}, "3/2"),
+        ({"containers": [{"resources": {"limits": {"cpu": "2"}}}]}, "2"),
+        ({"initContainers": [container("3")], "containers": [container("1")]}, "3"),
+        ({"initContainers": [container("1", restartPolicy="Always")], "containers": [container("1")]}, "2"),
+        (
+            {
+                "initContainers": [container("1", restartPolicy="Always"), container("3")],
+                "containers": [container("1")],
+            },
+            "4",
+        ),
+        ({"containers": [container("1")], "overhead": {"cpu": "250m"}}, "5/4"),
+    ],
+)
+def test_a_pod_asks_for_its_containers_or_its_greatest_init_container(spec: Object, cpu: str) -> None:
+    assert requests_of(spec).get("cpu", 0) == Fraction(cpu)
+
+
+def test_a_node_lacks_what_others_have_taken() -> None:
+    asked, used = {"cpu": Fraction(2), "memory": Fraction(1 << 29)}, {"cpu": Fraction(3), "memory": Fraction(1 << 29)}
+    assert shortages(asked, look(), 9, {}) == ()
+    assert shortages(asked, look(), 9, used) == ("Insufficient cpu",)
+    assert shortages({"gpu.example/one": Fraction(1)}, look(), 10, {}) == (
+        "Too many pods",
+        "Insufficient gpu.example/one",
+    )
+
+
+def test_a_pod_that_asks_for_more_than_a_node_has_is_refused_by_it() -> None:
+    assert refusal({"containers": [container("5")]}, look()) == "Insufficient cpu"
+    assert refusal({"containers": [container("4")]}, look()) is None

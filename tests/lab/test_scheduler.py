@@ -103,6 +103,23 @@ async def test_a_pod_that_has_ended_takes_no_place(objects: ClusterObjects) -> N
     await until(lambda: placed(objects)["n1"] == 2)
 
 
+async def test_requests_count_against_what_the_node_has(objects: ClusterObjects) -> None:
+    made = node("n1")
+    made["status"]["allocatable"] |= {"cpu": "2", "memory": "1Gi"}
+    objects.create("nodes", made)
+    for name, cpu in (("a", "1500m"), ("b", "1"), ("huge", "64")):
+        objects.create("pods", pod(name, containers=[{"name": "c", "resources": {"requests": {"cpu": cpu}}}]))
+    await until(lambda: scheduled(objects, "huge").get("status") == "False")
+    assert placed(objects) == Counter({"n1": 1})
+    assert scheduled(objects, "b")["message"] == (
+        "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: "
+        "1 No preemption victims found for incoming pod."
+    )
+    assert scheduled(objects, "huge")["message"].endswith("1 Preemption is not helpful for scheduling.")
+    objects.delete("pods", "a", namespace="default")
+    await until(lambda: objects.get("pods", "b", namespace="default")["spec"].get("nodeName"))
+
+
 async def test_a_refusal_is_told_once(objects: ClusterObjects) -> None:
     objects.create("pods", pod("p"))
     await until(lambda: scheduled(objects, "p"))

@@ -1,21 +1,31 @@
 """Where a pod may be: what the lab's scheduler looks at in a node, and Kubernetes' words for a refusal. Pure."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
+from slash24.lab import quantity
+
 Object = Mapping[str, Any]
+#: Amounts of resources by name: processors, bytes.
+Amounts = Mapping[str, Fraction]
 
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """What the scheduler looks at in a node. `places`: pods it may hold. Taints are (key, value, effect)."""
+    """What the scheduler looks at in a node.
+
+    places: pods it may hold; allocatable: what they may ask for together. Taints are (key, value, effect).
+    """
 
     name: str
     places: int
     cordoned: bool
     taints: tuple[tuple[str, str, str], ...]
     labels: Mapping[str, str]
+    allocatable: Amounts = field(default_factory=dict)
 
 
 def view_node(node: Object) -> NodeView:
@@ -32,18 +42,60 @@ def view_node(node: Object) -> NodeView:
         taints.append((f"node.kubernetes.io/{why}", "", "NoSchedule"))
     if state.get("NetworkUnavailable") == "True":
         taints.append(("node.kubernetes.io/network-unavailable", "", "NoSchedule"))
-    capacity = (status.get("allocatable") or status.get("capacity") or {}).get("pods", 0)
+    allocatable = _amounts(status.get("allocatable") or status.get("capacity") or {})
     return NodeView(
         name=node["metadata"]["name"],
-        places=int(capacity) if str(capacity).isdigit() else 0,
+        places=int(allocatable.pop("pods", 0)),
         cordoned=bool(spec.get("unschedulable")),
         taints=tuple(dict.fromkeys(taints)),
         labels=dict(node["metadata"].get("labels") or {}),
+        allocatable=allocatable,
     )
 
 
+def requests_of(spec: Object) -> Amounts:
+    """Return what a pod asks for: its containers' together, or what an init container asks for if that is more.
+
+    Sidecars stay, so they count beside both (docs/sources.md#pods). A limit without a request is a request.
+    """
+    lasting: dict[str, Fraction] = {}
+    most: dict[str, Fraction] = {}
+    for container in spec.get("initContainers") or ():
+        asked = _requests(container)
+        for name, amount in asked.items():
+            most[name] = max(most.get(name, Fraction(0)), lasting.get(name, Fraction(0)) + amount)
+        if container.get("restartPolicy") == "Always":
+            _add(lasting, asked)
+    for container in spec.get("containers") or ():
+        _add(lasting, _requests(container))
+    total = {name: max(amount, most.get(name, amount)) for name, amount in (most | lasting).items()}
+    _add(total, _amounts(spec.get("overhead") or {}))
+    return {name: amount for name, amount in total.items() if amount}
+
+
+def shortages(asked: Amounts, node: NodeView, pods: int, used: Amounts) -> tuple[str, ...]:
+    """Return what a node lacks for one more pod, in kube-scheduler's words. pods, used: what those there take."""
+    none = Fraction(0)
+    scarce = [name for name in sorted(asked) if used.get(name, none) + asked[name] > node.allocatable.get(name, none)]
+    return (*(() if pods < node.places else ("Too many pods",)), *(f"Insufficient {name}" for name in scarce))
+
+
+def _requests(container: Object) -> Amounts:
+    resources = container.get("resources") or {}
+    return _amounts({**(resources.get("limits") or {}), **(resources.get("requests") or {})})
+
+
+def _add(total: dict[str, Fraction], amounts: Amounts) -> None:
+    for name, amount in amounts.items():
+        total[name] = total.get(name, Fraction(0)) + amount
+
+
+def _amounts(given: Mapping[str, Any]) -> dict[str, Fraction]:
+    return {name: quantity.parse(text) for name, text in given.items()}
+
+
 def refusal(spec: Object, node: NodeView) -> str | None:
-    """Return why a pod can't be on a node, in Kubernetes' words; None if it can. Free places aside."""
+    """Return why a pod can't be on a node, even an empty one, in Kubernetes' words; None if it can."""
     tolerations = spec.get("tolerations") or ()
     cordon = ("node.kubernetes.io/unschedulable", "", "NoSchedule")
     if node.cordoned and not _tolerated(cordon, tolerations):
@@ -53,7 +105,8 @@ def refusal(spec: Object, node: NodeView) -> str | None:
             return f"node(s) had untolerated taint {{{taint[0]}: {taint[1]}}}"
     if not _selected(spec, node):
         return "node(s) didn't match Pod's node affinity/selector"
-    return None
+    lacking = shortages(requests_of(spec), node, pods=-1, used={})
+    return lacking[0] if lacking else None
 
 
 def _tolerated(taint: tuple[str, str, str], tolerations: Iterable[Object]) -> bool:
@@ -106,20 +159,22 @@ def _holds(expression: Object, labels: Mapping[str, str]) -> bool:
     return False
 
 
-def why_nowhere(reasons: Mapping[str, int], full: int) -> str:
+def why_nowhere(reasons: Mapping[str, int], lacking: Sequence[Sequence[str]]) -> str:
     """Return kube-scheduler's message for a pod that fits on no node.
 
-    reasons: nodes by what speaks against them; full: how many more have no free place for a pod.
+    reasons: nodes by what speaks against them; lacking: of each other node, what there is too little of now.
 
-    >>> why_nowhere({"node(s) were unschedulable": 1}, 1)[:72]
+    >>> why_nowhere({"node(s) were unschedulable": 1}, [["Too many pods"]])[:72]
     '0/2 nodes are available: 1 Too many pods, 1 node(s) were unschedulable. '
     """
-    total = sum(reasons.values()) + full
+    helpless, full = sum(reasons.values()), len(lacking)
+    total = helpless + full
     if not total:
         return "no nodes available to schedule pods"
-    counted = dict(reasons) | ({"Too many pods": full} if full else {})
+    counted = Counter(reasons)
+    for lacks in lacking:
+        counted.update(lacks)
     parts = ", ".join(sorted(f"{count} {reason}" for reason, count in counted.items()))
-    helpless = total - full
     preemption = ([f"{full} No preemption victims found for incoming pod"] if full else []) + (
         [f"{helpless} Preemption is not helpful for scheduling"] if helpless else []
     )

@@ -1,18 +1,20 @@
 """The lab's scheduler: binds a cluster's pods to its nodes, fewest pods first.
 
-It knows readiness, free pod places, node selectors and required node affinity, taints and cordons. It doesn't know
-resource requests, affinity between pods, spreading or preemption.
+It knows readiness, free pod places, requests of resources, node selectors and required node affinity, taints and
+cordons. It doesn't know affinity between pods, spreading or preemption.
 """
 
 import asyncio
 import json
 import logging
 import secrets
+from collections import defaultdict
 from collections.abc import Awaitable, Iterable
 from contextlib import suppress
+from fractions import Fraction
 
 from slash24.errors import NotFoundError, Slash24Error
-from slash24.lab.placement import NodeView, refusal, view_node, why_nowhere
+from slash24.lab.placement import Amounts, NodeView, refusal, requests_of, shortages, view_node, why_nowhere
 from slash24.store.database import DiskFullError
 from slash24.store.objects import AlreadyExistsError, ClusterObjects, ConflictError, ExpiredError, Object, now
 
@@ -30,9 +32,10 @@ Key = tuple[str, str]
 
 
 class _Choice:
-    """The nodes that one sort of pod may be on, and what speaks against the others."""
+    """What one sort of pod asks for, the nodes that it may be on, and what speaks against the others."""
 
     def __init__(self, spec: Object, nodes: Iterable[NodeView]) -> None:
+        self.asked = requests_of(spec)
         self.fitting: list[NodeView] = []
         self.reasons: dict[str, int] = {}
         for node in nodes:
@@ -43,14 +46,27 @@ class _Choice:
                 self.reasons[reason] = self.reasons.get(reason, 0) + 1
 
 
+class _Load:
+    """The pods on one node that have not ended: how many, and what they ask for together."""
+
+    def __init__(self) -> None:
+        self.pods = 0
+        self.used: dict[str, Fraction] = {}
+
+    def change(self, asked: Amounts, sign: int) -> None:
+        self.pods += sign
+        for name, amount in asked.items():
+            self.used[name] = self.used.get(name, Fraction(0)) + sign * amount
+
+
 class Scheduler:
     """Schedules one cluster's pods. It keeps counts, so that a pod costs the same however many there are."""
 
     def __init__(self, objects: ClusterObjects) -> None:
         self._objects = objects
         self._nodes: dict[str, NodeView] = {}
-        self._counts: dict[str, int] = {}  # node -> pods on it that have not ended
-        self._bound: dict[Key, str] = {}  # those pods -> their node
+        self._loads: defaultdict[str, _Load] = defaultdict(_Load)  # by node
+        self._bound: dict[Key, tuple[str, Amounts]] = {}  # pods that have not ended -> their node, what they ask for
         self._pending: dict[Key, Object] = {}
         self._failed: dict[Key, str] = {}  # to be told, when it is quiet
         self._choices: dict[str, _Choice] = {}  # by sort of pod, until a node changes
@@ -123,9 +139,10 @@ class Scheduler:
     def _take_pod(self, key: Key, pod: Object | None) -> bool:
         node = _place_of(pod) if pod else ""
         freed = False
-        if (before := self._bound.get(key, "")) != node:
+        before, _ = self._bound.get(key, ("", {}))
+        if before != node:
             freed = bool(before)
-            self._move(key, node)
+            self._move(key, node, requests_of(pod["spec"]) if pod and node else {})
         self._pending.pop(key, None)
         if pod is None or node or not _is_ours(pod):
             self._failed.pop(key, None)
@@ -133,13 +150,13 @@ class Scheduler:
         self._pending[key] = pod
         return freed or not _has_been_refused(pod)
 
-    def _move(self, key: Key, node: str) -> None:
-        before = self._bound.pop(key, "")
+    def _move(self, key: Key, node: str, asked: Amounts) -> None:
+        before, freed = self._bound.pop(key, ("", {}))
         if before:
-            self._counts[before] -= 1
+            self._loads[before].change(freed, -1)
         if node:
-            self._bound[key] = node
-            self._counts[node] = self._counts.get(node, 0) + 1
+            self._bound[key] = (node, asked)
+            self._loads[node].change(asked, 1)
 
     # Decisions
 
@@ -151,17 +168,26 @@ class Scheduler:
             if self._pending.get(key) is not pod:
                 continue  # changed while we let others work; its turn comes again
             choice = self._choice(pod["spec"])
-            free = [node for node in choice.fitting if self._counts.get(node.name, 0) < node.places]
+            free = [node for node in choice.fitting if self._has_room(node, choice.asked)]
             if not free:
-                self._failed[key] = why_nowhere(choice.reasons, len(choice.fitting))
+                lacking = [self._lacks(node, choice.asked) for node in choice.fitting]
+                self._failed[key] = why_nowhere(choice.reasons, lacking)
                 continue
-            node = min(free, key=lambda node: (self._counts.get(node.name, 0), node.name))
-            self._bind(key, pod, node.name)
+            node = min(free, key=lambda node: (self._loads[node.name].pods, node.name))
+            self._bind(key, pod, node.name, choice.asked)
             bound += 1
             if bound % _BATCH == 0:
                 await asyncio.sleep(0)
         if bound:
             log.info("scheduler: %d pods bound, %d fit nowhere", bound, len(self._failed))
+
+    def _has_room(self, node: NodeView, asked: Amounts) -> bool:
+        # Asked of every node for every pod: most pods ask for nothing but a place.
+        return self._loads[node.name].pods < node.places and not (asked and self._lacks(node, asked))
+
+    def _lacks(self, node: NodeView, asked: Amounts) -> tuple[str, ...]:
+        load = self._loads[node.name]
+        return shortages(asked, node, load.pods, load.used)
 
     def _choice(self, spec: Object) -> _Choice:
         sort = _sort(spec)
@@ -169,7 +195,7 @@ class Scheduler:
             self._choices[sort] = _Choice(spec, self._nodes.values())
         return self._choices[sort]
 
-    def _bind(self, key: Key, pod: Object, node: str) -> None:
+    def _bind(self, key: Key, pod: Object, node: str, asked: Amounts) -> None:
         bound = pod | {"spec": pod["spec"] | {"nodeName": node}, "status": _scheduled(pod, "True", "", "")}
         self._pending.pop(key, None)
         try:
@@ -179,7 +205,7 @@ class Scheduler:
         except DiskFullError:
             self._pending[key] = pod
             raise
-        self._move(key, node)
+        self._move(key, node, asked)
         self._event(pod, "Normal", "Scheduled", f"Successfully assigned {key[0]}/{key[1]} to {node}")
 
     async def _report(self) -> None:
@@ -249,7 +275,10 @@ def _is_ours(pod: Object) -> bool:
 
 def _sort(spec: Object) -> str:
     """Return a text that is equal for pods which may be on the same nodes."""
-    return json.dumps([spec.get(name) for name in ("nodeSelector", "affinity", "tolerations")], sort_keys=True)
+    asked = {name: str(amount) for name, amount in requests_of(spec).items()}
+    return json.dumps(
+        [*(spec.get(name) for name in ("nodeSelector", "affinity", "tolerations")), asked], sort_keys=True
+    )
 
 
 def _condition(pod: Object) -> Object:

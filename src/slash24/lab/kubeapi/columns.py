@@ -56,6 +56,13 @@ def config_map(item: Object) -> list[Any]:
     return [item["metadata"]["name"], len(item.get("data") or {}) + len(item.get("binaryData") or {}), _age(item)]
 
 
+SECRET: Columns = (("Name", 0), ("Type", 0), ("Data", 0), ("Age", 0))
+
+
+def secret(item: Object) -> list[Any]:
+    return [item["metadata"]["name"], item.get("type", ""), len(item.get("data") or {}), _age(item)]
+
+
 LEASE: Columns = (("Name", 0), ("Holder", 0), ("Age", 0))
 
 
@@ -122,7 +129,9 @@ POD: Columns = (("Name", 0), ("Ready", 0), ("Status", 0), ("Restarts", 0), ("Age
 
 def pod(item: Object) -> list[Any]:
     status, spec = item.get("status", {}), item.get("spec", {})
-    containers = status.get("containerStatuses") or []
+    stay = _sidecars(item)
+    containers = list(status.get("containerStatuses") or [])
+    containers += [one for one in status.get("initContainerStatuses") or [] if one.get("name") in stay]
     ready = sum(bool(c.get("ready")) for c in containers)
     restarts = sum(int(c.get("restartCount", 0)) for c in containers)
     ended = [
@@ -133,20 +142,25 @@ def pod(item: Object) -> list[Any]:
     again = (
         f"{restarts} ({age(max(filter(None, ended), default=None))} ago)" if restarts and any(ended) else str(restarts)
     )
+    total = len(spec.get("containers", ())) + len(stay)
     return [
-        item["metadata"]["name"], f"{ready}/{len(spec.get('containers', ()))}", pod_state(item), again, _age(item),
+        item["metadata"]["name"], f"{ready}/{total}", pod_state(item), again, _age(item),
         status.get("podIP") or "<none>", spec.get("nodeName") or "<none>", "<none>", "<none>",
     ]  # fmt: skip
 
 
+def _sidecars(item: Object) -> set[str]:
+    return {one["name"] for one in item["spec"].get("initContainers") or () if one.get("restartPolicy") == "Always"}
+
+
 def pod_state(item: Object) -> str:
     """Return the word in the STATUS column: the phase, unless a container's state says more."""
-    status = item.get("status", {})
+    status, stay = item.get("status", {}), _sidecars(item)
     word = status.get("reason") or status.get("phase") or "Pending"
     for i, container in enumerate(status.get("initContainerStatuses") or []):
         state = container.get("state") or {}
         ended, waiting = state.get("terminated"), state.get("waiting")
-        if ended and ended.get("exitCode") == 0:
+        if (ended and ended.get("exitCode") == 0) or (container.get("name") in stay and container.get("started")):
             continue
         if ended:
             word = f"Init:{ended.get('reason') or 'ExitCode:' + str(ended.get('exitCode'))}"

@@ -13,7 +13,8 @@ VERSION = {
 }  # fmt: skip
 _SUBRESOURCE_VERBS = {
     "status": ["get", "patch", "update"], "binding": ["create"], "eviction": ["create"], "log": ["get"],
-    "exec": ["create", "get"], "attach": ["create", "get"], "finalize": ["update"],
+    "exec": ["create", "get"], "attach": ["create", "get"], "portforward": ["create", "get"], "finalize": ["update"],
+    "ephemeralcontainers": ["get", "patch", "update"],
 }  # fmt: skip
 _EVICTION = {"group": "policy", "version": "v1", "kind": "Eviction"}
 #: The reviews with which kubectl asks what it may do and who it is.

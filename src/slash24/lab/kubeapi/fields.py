@@ -92,6 +92,7 @@ _POD_SPEC = _tree(
 _TOP = {"apiVersion": "s", "kind": "s", "metadata": _METADATA}
 POD: Tree = _TOP | {"spec": _POD_SPEC, "status": "*"}
 CONFIG_MAP: Tree = _TOP | _tree("data:{s} binaryData:{s} immutable:b")
+SECRET: Tree = _TOP | _tree("data:{s} stringData:{s} type immutable:b")
 NAMESPACE: Tree = _TOP | {"spec": _tree("finalizers:[s]"), "status": "*"}
 NODE: Tree = _TOP | {
     "spec": _tree(

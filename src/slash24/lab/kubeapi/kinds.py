@@ -1,23 +1,19 @@
 """The kinds that the embedded API serves. Another kind is another entry."""
 
+import base64
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from slash24.lab.kubeapi import columns as tables
-from slash24.lab.kubeapi import fields
+from slash24.lab.kubeapi import fields, pods
 from slash24.lab.kubeapi.fields import Tree
 from slash24.lab.kubeapi.status import StatusError
 
 Object = dict[str, Any]
 VERBS = ("create", "delete", "get", "list", "patch", "update", "watch")
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_RFC1123 = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
-    "end with an alphanumeric character"
-)
 
 _LABEL_VALUE = (
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
@@ -82,13 +78,13 @@ class Kind:
         """Refuse what no object of this kind may be: names and labels, then the kind's own rules."""
         metadata = item["metadata"]
         name = str(metadata.get("name") or "")
-        pattern, most = (_LABEL, 63) if self.label_names else (_SUBDOMAIN, 253)
+        pattern, most = (pods.LABEL, 63) if self.label_names else (_SUBDOMAIN, 253)
         if not name:
             raise self.invalid(name, "metadata.name", "Required value: name or generateName is required")
         if len(name) > most:
             raise self.invalid(name, "metadata.name", f'Invalid value: "{name}": must be no more than {most} bytes')
         if not pattern.fullmatch(name):
-            raise self.invalid(name, "metadata.name", f'Invalid value: "{name}": {_RFC1123}')
+            raise self.invalid(name, "metadata.name", f'Invalid value: "{name}": {pods.RFC1123}')
         for key, value in (metadata.get("labels") or {}).items():
             if not _LABEL_KEY.fullmatch(key) or len(key) > _LONGEST_KEY:
                 raise self.invalid(name, "metadata.labels", f'Invalid value: "{key}": {_QUALIFIED}')
@@ -97,58 +93,30 @@ class Kind:
         self.validate(item)
 
 
-def _pod_defaults(item: Object) -> None:
-    spec = item.setdefault("spec", {})
-    for key, value in {
-        "restartPolicy": "Always", "dnsPolicy": "ClusterFirst", "terminationGracePeriodSeconds": 30,
-        "schedulerName": "default-scheduler", "enableServiceLinks": True,
-    }.items():  # fmt: skip
-        spec.setdefault(key, value)
-    spec.setdefault("securityContext", {})  # kubectl debug dies without it
-    for container in [*spec.get("initContainers", ()), *spec.get("containers", ())]:
-        container.setdefault("terminationMessagePath", "/dev/termination-log")
-        container.setdefault("terminationMessagePolicy", "File")
-        image = str(container.get("image", ""))
-        newest = image.endswith(":latest") or ":" not in image.rpartition("/")[2]
-        container.setdefault("imagePullPolicy", "Always" if newest else "IfNotPresent")
-        container.setdefault("resources", {})
-        for port in container.get("ports", ()):
-            port.setdefault("protocol", "TCP")
-    # The taints that Kubernetes' admission lets every pod outlive for five minutes.
-    tolerations = spec.setdefault("tolerations", [])
-    for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
-        if not any(t.get("key") in (None, key) for t in tolerations):
-            tolerations.append({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300})
-    item["status"] = {"phase": "Pending", "qosClass": "BestEffort"}  # whatever a copied manifest says
-
-
 def _check_pod(item: Object) -> None:
-    spec, name = item.get("spec", {}), item["metadata"]["name"]
-    containers = spec.get("containers")
-    if not isinstance(containers, list) or not containers:
-        raise POD.invalid(name, "spec.containers", "Required value")
-    seen: set[str] = set()
-    for i, container in enumerate([*spec.get("initContainers", ()), *containers]):
-        field = f"spec.containers[{i}]"
-        if not isinstance(container, dict):
-            raise POD.invalid(name, field, "Invalid value: must be an object")
-        if not container.get("name") or not _LABEL.fullmatch(str(container["name"])):
-            raise POD.invalid(
-                name,
-                f"{field}.name",
-                "Required value" if not container.get("name") else f'Invalid value: "{container["name"]}": {_RFC1123}',
-            )
-        if container["name"] in seen:
-            raise POD.invalid(name, f"{field}.name", f'Duplicate value: "{container["name"]}"')
-        seen.add(container["name"])
-        if not container.get("image"):
-            raise POD.invalid(name, f"{field}.image", "Required value")
-    if spec.get("restartPolicy") not in ("Always", "OnFailure", "Never"):
-        raise POD.invalid(
-            name,
-            "spec.restartPolicy",
-            f'Unsupported value: "{spec.get("restartPolicy")}": supported values: "Always", "OnFailure", "Never"',
-        )
+    for field, text in pods.problems(item):
+        raise POD.invalid(item["metadata"]["name"], field, text)
+
+
+def _secret_defaults(item: Object) -> None:
+    item.setdefault("type", "Opaque")
+
+
+def _check_secret(item: Object) -> None:
+    """Refuse data that isn't base64, once `stringData` has become part of it: that is for writing only."""
+    given = item.pop("stringData", None) or {}
+    if given:
+        item["data"] = (item.get("data") or {}) | {
+            key: base64.b64encode(value.encode()).decode() for key, value in given.items()
+        }
+    for value in (item.get("data") or {}).values():
+        try:
+            base64.b64decode(value, validate=True)
+        except ValueError as error:
+            raise StatusError(
+                "BadRequest",
+                f'Secret in version "v1" cannot be handled as a Secret: illegal base64 data: {error}',
+            ) from error
 
 
 def _namespace_defaults(item: Object) -> None:
@@ -164,8 +132,8 @@ def _node_defaults(item: Object) -> None:
 
 
 POD = Kind("", "v1", "pods", "pod", "Pod", short=("po",), categories=("all",),
-           subresources=("status", "binding", "log", "exec", "attach", "eviction"), columns=tables.POD,
-           cells=tables.pod, defaults=_pod_defaults, validate=_check_pod, tree=fields.POD)  # fmt: skip
+           subresources=pods.SUBRESOURCES, columns=tables.POD, cells=tables.pod, defaults=pods.defaults,
+           validate=_check_pod, tree=fields.POD)  # fmt: skip
 NAMESPACE = Kind("", "v1", "namespaces", "namespace", "Namespace", namespaced=False, short=("ns",),
                  subresources=("status", "finalize"), columns=tables.NAMESPACE, cells=tables.namespace,
                  defaults=_namespace_defaults, label_names=True, tree=fields.NAMESPACE)  # fmt: skip
@@ -196,6 +164,18 @@ KINDS = (
         columns=tables.CONFIG_MAP,
         cells=tables.config_map,
         tree=fields.CONFIG_MAP,
+    ),
+    Kind(
+        "",
+        "v1",
+        "secrets",
+        "secret",
+        "Secret",
+        columns=tables.SECRET,
+        cells=tables.secret,
+        defaults=_secret_defaults,
+        validate=_check_secret,
+        tree=fields.SECRET,
     ),
     Kind("", "v1", "events", "event", "Event", short=("ev",), columns=tables.EVENT, cells=tables.event),
     Kind("", "v1", "serviceaccounts", "serviceaccount", "ServiceAccount", short=("sa",)),

@@ -23,6 +23,10 @@ _MESSAGES: dict[str, dict[int, tuple[str, str]]] = {
     "ConfigMap": {
         1: ("metadata", "ObjectMeta"), 2: ("data", "map"), 3: ("binaryData", "bytesmap"), 4: ("immutable", "bool"),
     },
+    "Secret": {
+        1: ("metadata", "ObjectMeta"), 2: ("data", "bytesmap"), 3: ("type", "str"), 4: ("stringData", "map"),
+        5: ("immutable", "bool"),
+    },
     "ServiceAccount": {1: ("metadata", "ObjectMeta")},
     "DeleteOptions": {
         1: ("gracePeriodSeconds", "int"), 2: ("preconditions", "Preconditions"), 3: ("orphanDependents", "bool"),

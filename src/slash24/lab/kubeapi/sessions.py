@@ -30,7 +30,8 @@ def running_pod(objects: ClusterObjects, target: Target) -> dict[str, Any]:
 
 
 def session_of(pod: dict[str, Any], target: Target, container: str) -> dict[str, Any]:
-    names = [c["name"] for c in [*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"]]]
+    sorts = ("initContainers", "containers", "ephemeralContainers")
+    names = [container["name"] for sort in sorts for container in pod["spec"].get(sort) or ()]
     if container and container not in names:
         raise StatusError("BadRequest", f"container {container} is not valid for pod {target.name}")
     if not container and len(pod["spec"]["containers"]) > 1 and target.subresource == "log":

@@ -145,6 +145,8 @@ def _store(
         metadata = old | {"resourceVersion": given.get("resourceVersion", old["resourceVersion"])}
         metadata |= {"managedFields": given["managedFields"]} if "managedFields" in given else {}
         item = before | {"status": item.get("status", {}), "metadata": metadata}
+    elif subresource == "ephemeralcontainers":
+        item = _with_ephemeral(before, item)
     elif "status" in kind.subresources:
         item = item | ({"status": before["status"]} if "status" in before else {})
     for name in ("deletionTimestamp", "deletionGracePeriodSeconds"):  # nobody sets these but a delete
@@ -161,6 +163,21 @@ def _store(
     except ConflictError as error:
         details = {"name": before["metadata"]["name"], "group": kind.group, "kind": kind.plural}
         raise StatusError("Conflict", error.message, details=details) from error
+
+
+def _with_ephemeral(before: Object, after: Object) -> Object:
+    """Return a pod with the ephemeral containers that a client wants: more of them, never fewer or others."""
+    key, name = "ephemeralContainers", before["metadata"]["name"]
+    old, new = before["spec"].get(key) or [], after.get("spec", {}).get(key) or []
+    kept = {one["name"]: one for one in new}
+    if any(kept.get(one["name"]) != one for one in old):
+        raise POD.invalid(name, f"spec.{key}", "Forbidden: existing ephemeral containers may not be changed or removed")
+    taken = {one["name"] for sort in ("initContainers", "containers") for one in before["spec"].get(sort) or ()}
+    for one in new:
+        if one["name"] in taken or not one.get("image"):
+            problem = f'Duplicate value: "{one["name"]}"' if one["name"] in taken else "Required value: image"
+            raise POD.invalid(name, f"spec.{key}", problem)
+    return before | {"spec": before["spec"] | {key: new}}
 
 
 def _check_pod_update(before: Object, after: Object) -> None:

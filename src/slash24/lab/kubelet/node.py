@@ -48,7 +48,7 @@ class NodeFacts:
         """Return what pods may have of the node: each sees the whole machine."""
         return {
             "cpu": str(os.cpu_count() or 1), "memory": f"{_memory_kib()}Ki", "pods": str(self.max_pods),
-            "ephemeral-storage": "0",
+            "ephemeral-storage": f"{_disk_kib()}Ki",
         }  # fmt: skip
 
     def manifest(self) -> Json:
@@ -95,6 +95,11 @@ class NodeFacts:
 def _memory_kib() -> int:
     with open("/proc/meminfo") as text:
         return int(text.readline().split()[1])
+
+
+def _disk_kib() -> int:
+    disk = os.statvfs("/")
+    return disk.f_blocks * disk.f_frsize // 1024
 
 
 def _os_image() -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from slash24.errors import Slash24Error
-from slash24.lab.kubelet import cni, files
+from slash24.lab.kubelet import cni, fields, files
 from slash24.lab.kubelet.containers import Containers
 from slash24.lab.kubelet.contents import VolumeError, references
 from slash24.lab.kubelet.downward import Facts
@@ -170,6 +170,9 @@ class Worker:
     async def _adopt(self) -> None:
         stored = self._stored
         if stored is None:
+            if not self.gone and self.pod.get("status", {}).get("phase") in (None, "Pending"):
+                for path, why in fields.ignored(self.pod["spec"]):
+                    self.event("Warning", "FieldIgnored", f"{path} has no effect in this lab: {why}")
             return
         if self.host.sandboxes.revive(stored, self.pod):
             self.sandbox = stored

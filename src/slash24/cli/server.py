@@ -88,6 +88,7 @@ async def _serve(paths: LabPaths, listeners: list[socket.socket], zygote: Zygote
     from slash24.cli.wiring import build_app
     from slash24.lab.authority import issue
     from slash24.lab.fabric import API_SERVER
+    from slash24.lab.kubeapi.sockets import WebSockets
     from slash24.lab.lab import Lab
     from slash24.store.objects import ObjectStore
     from slash24.store.resources import Resources
@@ -112,7 +113,7 @@ async def _serve(paths: LabPaths, listeners: list[socket.socket], zygote: Zygote
         log_config=None,
         access_log=False,
         lifespan="off",
-        ws="websockets-sansio",
+        ws=WebSockets,
         timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)

@@ -24,6 +24,7 @@ from slash24.errors import Slash24Error
 from slash24.kube.client import KubeClient
 from slash24.lab.authority import issue
 from slash24.lab.kubeapi.app import create_app
+from slash24.lab.kubeapi.sockets import WebSockets
 from slash24.lab.kubeapi.streams import read_frame, write_frame
 from slash24.lab.kubeapi.verbs import prepare_cluster
 from slash24.store.objects import ClusterObjects, ObjectStore
@@ -133,7 +134,7 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     config = uvicorn.Config(
         Starlette(routes=[Mount("/clusters/{cluster}", app)]),
         ssl_certfile=keys, ssl_keyfile=keys, log_config=None, access_log=False, lifespan="off",
-        ws="websockets-sansio", timeout_graceful_shutdown=1,
+        ws=WebSockets, timeout_graceful_shutdown=1,
     )  # fmt: skip
     uvicorn_server = uvicorn.Server(config)
 

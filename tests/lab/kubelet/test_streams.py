@@ -168,3 +168,19 @@ async def test_attach_to_a_containers_terminal(node: Node) -> None:
     again.send(0, b"exit\n")
     await again.all()
     await node.api.until_phase("p", "Succeeded")
+
+
+@in_node
+async def test_a_forwarded_port_is_one_of_the_pods_own_loopback(node: Node) -> None:
+    server = {"name": "c", "image": "agnhost", "args": ["netexec", "--http-port=8080"]}
+    await running(node, server | {"readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1}})
+    await node.api.until(lambda: node.api.pod("p")["status"]["containerStatuses"][0]["ready"])
+    stream = await node.request("portforward", "p", port="8080")
+    frame = await stream.frame()
+    assert frame is not None and json.loads(frame[1]) == {"status": "Success"}
+    stream.writer.write(b"GET /hostname HTTP/1.0\r\n\r\n")
+    assert (await stream.reader.read()).endswith(b"\r\n\r\np")
+    stream.writer.close()
+    for port, message in (("81", "dial tcp4 127.0.0.1:81: connect: connection refused"), ("x", "can't be forwarded")):
+        found = await (await node.request("portforward", "p", port=port)).all()
+        assert message in json.loads(found[3])["message"]

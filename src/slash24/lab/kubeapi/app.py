@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from slash24.errors import Slash24Error
-from slash24.lab.kubeapi import protobuf, streams, verbs
+from slash24.lab.kubeapi import portforward, protobuf, streams, verbs
 from slash24.lab.kubeapi.about import about_server, review
 from slash24.lab.kubeapi.change import Change, read
 from slash24.lab.kubeapi.deleting import delete, resume
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 Authenticate = Callable[[str, str], str | None]
 
+_STREAMS = ("exec", "attach", "portforward")
 _MOST_BYTES = 3 << 20  # kube-apiserver's own limit of a request's body
 
 
@@ -80,8 +81,8 @@ class KubernetesApi:
             cluster = websocket.path_params["cluster"]
             self._user(cluster, websocket.headers.get("authorization", ""))
             target = read_path(_path(websocket.scope))
-            if target is None or target.kind is not POD or target.subresource not in ("exec", "attach"):
-                raise StatusError("NotFound", "only exec and attach are streams here")
+            if target is None or target.kind is not POD or target.subresource not in _STREAMS:
+                raise StatusError("NotFound", f"only {', '.join(_STREAMS)} are streams here")
             pod = running_pod(self._store.cluster(cluster), target)
             query = websocket.query_params
             session = session_of(pod, target, query.get("container") or "") | {
@@ -91,6 +92,9 @@ class KubernetesApi:
             }
         except StatusError as error:
             await websocket.send_denial_response(JSONResponse(error.document(), error.code_number))
+            return
+        if target.subresource == "portforward":
+            await portforward.forward(websocket, self._nodes, cluster, pod["spec"]["nodeName"], session)
             return
         await streams.relay(websocket, self._nodes, cluster, pod["spec"]["nodeName"], session)
 

@@ -1,4 +1,4 @@
-"""The kubelet's door for `kubectl exec`, `attach` and `logs`: a unix socket that speaks frames.
+"""The kubelet's door for `kubectl exec`, `attach`, `port-forward` and `logs`: a unix socket that speaks frames.
 
 A client sends one JSON line, the request; then both sides send frames: four bytes of length (big-endian) and a payload,
 whose first byte is the channel of Kubernetes' v5 stream protocol. The C program `pod` speaks them too: for exec and
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from slash24.errors import Slash24Error
-from slash24.lab.kubelet import logs
+from slash24.lab.kubelet import forwarding, logs
 from slash24.lab.kubelet.container import Launcher, Run, StartError
 from slash24.lab.kubelet.keeper import Keeper
 from slash24.lab.kubelet.messages import failure
@@ -83,6 +83,9 @@ class Server:
         worker = self._find(namespace, name, str(request.get("uid") or ""))
         if worker is None:
             raise RequestError(f'pod "{name}" not found on this node', 404, "NotFound")
+        if request.get("verb") == "portforward":
+            await self._forward(client, request, worker)
+            return
         container = worker.find(str(request.get("container") or ""))
         if container is None:
             raise RequestError(f"container {request.get('container')} is not valid for pod {name}")
@@ -126,6 +129,23 @@ class Server:
                 socket.send_fds(runner, [bytes([_wants(request)])], [client.fileno()])
             except OSError as error:
                 raise RequestError(f"container not running: {error}", 500, "InternalError") from error
+
+    # port-forward
+
+    async def _forward(self, client: socket.socket, request: Json, worker: Worker) -> None:
+        """Connect, say so in one frame; then bytes go both ways as they are."""
+        port = str(request.get("port", ""))
+        if worker.sandbox is None or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise RequestError(
+                f"port {port} can't be forwarded: pod {request.get('pod')} has no network, or no such port"
+            )
+        try:
+            connection = await forwarding.connect(worker.sandbox, int(port))
+        except forwarding.ForwardError as error:
+            raise RequestError(error.message, 500, "InternalError") from error
+        with connection:
+            await _send(client, _STATUS, b'{"status": "Success"}')
+            await forwarding.carry(client, connection)
 
     # logs
 

@@ -45,7 +45,7 @@ def entry(lab: LabUnderTest, name: str) -> dict[str, Any]:
 
 
 def run_pod(lab: LabUnderTest, name: str, node: str, *options: str) -> None:
-    overrides = f'{{"spec": {{"nodeName": "{node}", "terminationGracePeriodSeconds": 0}}}}'
+    overrides = f'{{"spec": {{"nodeName": "{node}", "terminationGracePeriodSeconds": 1}}}}'
     lab.kubectl("run", name, f"--image={AGNHOST}", "--overrides", overrides, *options, "--", "netexec",
                 "--http-port=8080")  # fmt: skip
     lab.kubectl("wait", f"pod/{name}", "--for=condition=Ready", "--timeout=15s")
@@ -161,3 +161,32 @@ def test_a_node_of_a_routed_cluster_has_its_route_again_after_a_reboot(
     lab.run("lab", "node", "reboot", node)
     assert lab.check("across-nodes", code=0)["ok"]
     assert not differences(lab.paths)
+
+
+def test_pods_of_a_silent_node_are_evicted_and_gone_when_it_is_back(new_lab: Callable[..., LabUnderTest]) -> None:
+    lab = new_lab("--nodes", "2", "--node-monitor-grace-period", "1", "--default-toleration-seconds", "1")
+    node = node_names(lab)[1]
+    run_pod(lab, "web", node)
+    lab.run("lab", "node", "stop", node)
+    lab.kubectl("wait", f"node/{node}", "--for=condition=Ready=unknown", "--timeout=15s")
+    assert "NotReady" in lab.kubectl("get", "node", node)
+    assert eventually(lambda: pod(lab, "web", "{.metadata.deletionTimestamp}"))
+    assert "node.kubernetes.io/unreachable" in lab.kubectl("describe", "node", node)
+    lab.run("lab", "node", "start", node)
+    lab.kubectl("wait", "pod/web", "--for=delete", "--timeout=15s")
+    assert eventually(lambda: "unreachable" not in lab.kubectl("get", "node", node, "-o", "jsonpath={.spec}"))
+
+
+def test_a_kubelet_that_hung_takes_back_what_was_said_of_its_node(new_lab: Callable[..., LabUnderTest]) -> None:
+    lab = new_lab("--nodes", "2", "--node-monitor-grace-period", "1")
+    node = node_names(lab)[1]
+    run_pod(lab, "web", node)
+    kubelet = lab.part(node, "kubelet")
+    os.kill(kubelet, signal.SIGSTOP)
+    try:
+        lab.kubectl("wait", f"node/{node}", "--for=condition=Ready=unknown", "--timeout=15s")
+        lab.kubectl("wait", "pod/web", "--for=condition=Ready=false", "--timeout=15s")
+    finally:
+        os.kill(kubelet, signal.SIGCONT)
+    lab.kubectl("wait", f"node/{node}", "--for=condition=Ready", "--timeout=15s")
+    lab.kubectl("wait", "pod/web", "--for=condition=Ready", "--timeout=15s")

@@ -33,7 +33,8 @@ def node(name: str, *, places: int = 10, ready: str = "True", **spec: Any) -> Ob
 
 
 def pod(name: str, **spec: Any) -> Object:
-    return {"metadata": {"name": name, "namespace": "default"}, "spec": spec, "status": {"phase": "Pending"}}
+    metadata = {"name": name, "namespace": "default"}
+    return {"kind": "Pod", "metadata": metadata, "spec": spec, "status": {"phase": "Pending"}}
 
 
 async def until(condition: Callable[[], object]) -> None:

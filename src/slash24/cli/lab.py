@@ -77,6 +77,10 @@ def _paths(ui: Ui) -> LabPaths:
 @click.option("--no-cluster", is_flag=True, help="Fabric and servers alone.")
 @click.option("--transport", type=Choice(["encapsulated", "routed"]), default="encapsulated", show_default=True,
               help="How pods reach other nodes: VXLAN, or the fabric's routes.")  # fmt: skip
+@click.option("--node-monitor-grace-period", type=click.FloatRange(1, 3600), metavar="SECONDS",
+              help="How long a kubelet may be silent.  [default: 5; Kubernetes has 50]")  # fmt: skip
+@click.option("--default-toleration-seconds", type=click.IntRange(0, 86400), metavar="SECONDS",
+              help="How long pods stay on a node that is not ready.  [default: 30; Kubernetes has 300]")  # fmt: skip
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the servers.  [default: a free one]")
 @click.option("--rootless", is_flag=True, envvar="SLASH24_ROOTLESS",
               help="Use no right of root's; so it is for every other user.  (SLASH24_ROOTLESS)")  # fmt: skip
@@ -84,7 +88,7 @@ def _paths(ui: Ui) -> LabPaths:
 @common
 def up(
     ui: Ui, name: str | None, nodes: int, pods_per_node: int, no_cluster: bool, transport: str, port: int,
-    rootless: bool, dry_run: bool,
+    rootless: bool, dry_run: bool, node_monitor_grace_period: float | None, default_toleration_seconds: int | None,
 ) -> None:  # fmt: skip
     """Start a lab with a small Overlay cluster, or with what a file of `slash24 lab save` holds.
 
@@ -123,7 +127,8 @@ def up(
     left_over = paths.root.exists()
     try:
         if not running:
-            start_server(paths, port, ui.note, rootless=rootless)
+            patience = {"node_grace_s": node_monitor_grace_period, "toleration_s": default_toleration_seconds}
+            start_server(paths, port, ui.note, rootless=rootless, patience=patience)
     except BaseException:
         if not left_over:
             teardown.remove(paths)
@@ -305,6 +310,10 @@ def _print_status(ui: Ui, found: dict[str, Any]) -> None:
     click.echo(f"lab {found['name']}   server {found['server']['url']}   pid {found['server']['pid']}")
     if found["rootless"]:
         click.echo(ROOTLESS)
+    click.echo(
+        f"a silent node is told after {found['nodeMonitorGracePeriodSeconds']:g} s, "
+        f"its pods are evicted {found['defaultTolerationSeconds']} s later"
+    )
     for vnet in found["virtualNetworks"]:
         subnets = ", ".join(f"{subnet['name']} {subnet['addressPrefix']}" for subnet in vnet["subnets"])
         machine = f"   vm {vnet['virtualMachine']}" if vnet["virtualMachine"] else ""

@@ -6,14 +6,17 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
 from slash24.errors import Slash24Error, UnsupportedError, UsageError
 from slash24.lab.paths import LabPaths
+from slash24.lab.patience import read as read_patience
+from slash24.lab.patience import write as write_patience
 
 #: From one word of the server to the next.
 _PATIENCE_S = 90.0
@@ -25,13 +28,24 @@ class ServerFailedError(Slash24Error):
     """The lab's server did not come up."""
 
 
-def start_server(paths: LabPaths, port: int, told: Callable[[str], None], *, rootless: bool) -> None:
+def start_server(
+    paths: LabPaths,
+    port: int,
+    told: Callable[[str], None],
+    *,
+    rootless: bool,
+    patience: Mapping[str, float | None],
+) -> None:
     """Start the server of a lab and return when it serves. Raises what kept it from starting.
 
+    patience: what the user said of the fields of `Patience`; None leaves the lab's own.
     told: called with each step by which it finishes, or undoes, what an earlier server had begun.
     """
     _check_room(paths)
     _make_folder(paths)
+    said = {name: value for name, value in patience.items() if value is not None}
+    if said:
+        write_patience(paths.patience, replace(read_patience(paths.patience), **said))  # type: ignore[arg-type]
     reader, writer = os.pipe()
     command = [sys.executable, "-m", "slash24.cli.server", "--home", str(paths.home), "--lab", paths.name,
                "--port", str(port), "--ready-fd", str(writer), *(["--rootless"] if rootless else [])]  # fmt: skip

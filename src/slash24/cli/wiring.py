@@ -49,7 +49,12 @@ def build_app(lab: Lab, store: ObjectStore, arm: Arm, token: str) -> Starlette:
     async def switch(action: str, request: Request) -> dict[str, Any]:
         return {"changed": await lab.switch_node(request.path_params["name"], action)}
 
-    kubernetes = create_kubernetes(store, authenticate=lab.authenticate, nodes=KubeletSockets(lab.paths))
+    kubernetes = create_kubernetes(
+        store,
+        authenticate=lab.authenticate,
+        nodes=KubeletSockets(lab.paths),
+        toleration_s=lab.patience.toleration_s,
+    )
     azure = create_arm_app(arm, authenticate=is_user)
     return Starlette(
         routes=[

@@ -12,12 +12,13 @@ from typing import Any
 from slash24.core.topology import Cluster, NodePool, VNet, resource_key
 from slash24.errors import NotFoundError, Slash24Error
 from slash24.kernel import netns
-from slash24.lab import machines
+from slash24.lab import machines, patience
 from slash24.lab.documents import cluster_document, read_cluster, read_vnet, vnet_document
 from slash24.lab.fabric import Internet, Port, VNetNamespace
 from slash24.lab.kubeapi import verbs
 from slash24.lab.kubeconfig import kubeconfig
 from slash24.lab.names import cluster_key, instance_of, node_name, pool_of
+from slash24.lab.nodelifecycle import NodeLifecycle
 from slash24.lab.nodes import Nodes, remove_namespace
 from slash24.lab.paths import LabPaths
 from slash24.lab.readiness import wait_until_ready
@@ -51,6 +52,7 @@ class Lab:
     """The lab's state and the work on it. Everything here runs in the server's event loop."""
 
     def __init__(self, paths: LabPaths, *, store: ObjectStore, zygote: Zygote, url: str, ca_pem: str) -> None:
+        self.patience = patience.read(paths.patience)
         self.paths = paths
         self.store = store
         self.url = url
@@ -258,6 +260,8 @@ class Lab:
         running = RunningCluster(cluster, number, admin, member, objects, [])
         self.clusters[key] = running
         running.tasks.append(asyncio.create_task(Scheduler(objects).run()))
+        lifecycle = NodeLifecycle(objects, grace_s=self.patience.node_grace_s)
+        running.tasks.append(asyncio.create_task(lifecycle.run()))
         if cluster.transport == "routed":
             running.tasks.append(asyncio.create_task(self._route_blocks(key, running)))
         self._zygote.start_controller(
@@ -415,7 +419,8 @@ class Lab:
 
     def _start_node(self, running: RunningCluster, nic: Nic) -> None:
         vnet_name = self.vnets[nic.vnet].vnet.id.rsplit("/", 1)[-1]
-        self._nodes.start(running.cluster, nic, token=running.member, vnet_name=vnet_name)
+        lease_s = self.patience.lease_s(sum(pool.count for pool in running.cluster.pools))
+        self._nodes.start(running.cluster, nic, token=running.member, vnet_name=vnet_name, lease_s=lease_s)
 
     def _remove_node(self, running: RunningCluster | None, nic: Nic) -> None:
         self._nodes.remove(nic.owner)

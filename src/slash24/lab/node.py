@@ -46,6 +46,7 @@ class NodeSpec:
     max_pods: int
     taints: list[dict[str, str]] = field(default_factory=list)
     provider_id: str = ""
+    lease_s: int = 40
     masked_paths: list[str] = field(default_factory=list)
 
 
@@ -171,6 +172,7 @@ def _run_kubelet(spec: NodeSpec) -> None:
         max_pods=spec.max_pods,
         taints=spec.taints,
         provider_id=spec.provider_id,
+        lease_s=spec.lease_s,
         masked_paths=tuple(spec.masked_paths),
     )
     asyncio.run(run_kubelet(config))

@@ -21,7 +21,7 @@ class Nodes:
         self._zygote = zygote
         self._ca_pem = ca_pem
 
-    def start(self, cluster: Cluster, nic: Nic, *, token: str, vnet_name: str) -> None:
+    def start(self, cluster: Cluster, nic: Nic, *, token: str, vnet_name: str, lease_s: int) -> None:
         """Start the node behind `nic`, in its namespace, which is plugged in already."""
         pool = next(pool for pool in cluster.pools if pool.name == pool_of(nic.owner))
         group = cgroup.create(self._paths.slug, nic.owner)
@@ -38,6 +38,7 @@ class Nodes:
             max_pods=pool.max_pods,
             taints=[_taint(text) for text in pool.taints],
             provider_id=f"azure://{cluster.id}/{pool.name}/{instance_of(nic.owner)}",
+            lease_s=lease_s,
             masked_paths=[str(self._paths.home)],
         )
         pid = self._zygote.start_node(spec)

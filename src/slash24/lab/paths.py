@@ -63,6 +63,11 @@ class LabPaths:
         return self.root / "lock"
 
     @property
+    def patience(self) -> Path:
+        """How long the lab's Kubernetes waits for nodes, if the user said so."""
+        return self.root / "patience.json"
+
+    @property
     def kubeconfig(self) -> Path:
         """The lab's own kubeconfig, which `lab env` points kubectl to."""
         return self.root / "kubeconfig"

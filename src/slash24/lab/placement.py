@@ -35,7 +35,7 @@ def view_node(node: Object) -> NodeView:
         (str(taint.get("key", "")), str(taint.get("value") or ""), str(taint.get("effect", "")))
         for taint in spec.get("taints") or ()
     ]
-    # In a real cluster the node controller turns these conditions into taints.
+    # The node lifecycle controller turns these conditions into taints as well, of nodes that were Ready once.
     state = {condition.get("type"): condition.get("status") for condition in status.get("conditions") or ()}
     if state.get("Ready") != "True":
         why = "unreachable" if state.get("Ready") == "Unknown" else "not-ready"
@@ -110,17 +110,19 @@ def refusal(spec: Object, node: NodeView) -> str | None:
 
 
 def _tolerated(taint: tuple[str, str, str], tolerations: Iterable[Object]) -> bool:
+    return any(tolerates(toleration, taint) for toleration in tolerations)
+
+
+def tolerates(toleration: Object, taint: tuple[str, str, str]) -> bool:
+    """Tell whether a pod's toleration takes a taint (key, value, effect)."""
     key, value, effect = taint
-    for toleration in tolerations:
-        if toleration.get("effect") and toleration["effect"] != effect:
-            continue
-        if toleration.get("key") and toleration["key"] != key:
-            continue
-        if toleration.get("operator") == "Exists" or (
-            toleration.get("key") and (toleration.get("value") or "") == value
-        ):
-            return True
-    return False
+    if toleration.get("effect") and toleration["effect"] != effect:
+        return False
+    if toleration.get("key") and toleration["key"] != key:
+        return False
+    return toleration.get("operator") == "Exists" or (
+        bool(toleration.get("key")) and (toleration.get("value") or "") == value
+    )
 
 
 def _selected(spec: Object, node: NodeView) -> bool:

@@ -7,16 +7,16 @@ cordons. It doesn't know affinity between pods, spreading or preemption.
 import asyncio
 import json
 import logging
-import secrets
 from collections import defaultdict
 from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from fractions import Fraction
 
-from slash24.errors import NotFoundError, Slash24Error
+from slash24.errors import NotFoundError
+from slash24.lab import events
 from slash24.lab.placement import Amounts, NodeView, refusal, requests_of, shortages, view_node, why_nowhere
 from slash24.store.database import DiskFullError
-from slash24.store.objects import AlreadyExistsError, ClusterObjects, ConflictError, ExpiredError, Object, now
+from slash24.store.objects import ClusterObjects, ConflictError, ExpiredError, Object, now
 
 log = logging.getLogger(__name__)
 
@@ -225,25 +225,7 @@ class Scheduler:
                 self._event(pod, "Warning", "FailedScheduling", message)
 
     def _event(self, pod: Object, kind: str, reason: str, message: str) -> None:
-        metadata, stamp = pod["metadata"], now()
-        event = {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"name": f"{metadata['name']}.{secrets.token_hex(8)}", "namespace": metadata["namespace"]},
-            "involvedObject": {
-                "kind": "Pod", "apiVersion": "v1", "namespace": metadata["namespace"], "name": metadata["name"],
-                "uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"],
-            },
-            "type": kind, "reason": reason, "message": message[:1024], "count": 1,
-            "source": {"component": _NAME}, "reportingComponent": _NAME, "reportingInstance": "",
-            "firstTimestamp": stamp, "lastTimestamp": stamp, "eventTime": None,
-        }  # fmt: skip
-        try:
-            self._objects.create("events", event)
-        except AlreadyExistsError:
-            return
-        except Slash24Error as error:
-            log.warning("scheduler: event %s was refused: %s", reason, error)
+        events.record(self._objects, _NAME, pod, kind, reason, message)
 
 
 def _key(item: Object) -> Key:

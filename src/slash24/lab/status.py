@@ -27,6 +27,8 @@ def lab_status(lab: Lab) -> dict[str, Any]:
         "name": lab.paths.name,
         "rootless": not userns.owns_all_users(),
         "internetHost": str(WHOAMI),
+        "nodeMonitorGracePeriodSeconds": lab.patience.node_grace_s,
+        "defaultTolerationSeconds": lab.patience.toleration_s,
         "virtualNetworks": vnets,
         "clusters": clusters,
     }

@@ -41,10 +41,11 @@ _MOST_BYTES = 3 << 20  # kube-apiserver's own limit of a request's body
 class KubernetesApi:
     """The app: plain ASGI, since routing by patterns would cost as much as the requests themselves."""
 
-    def __init__(self, store: ObjectStore, authenticate: Authenticate, nodes: NodeGateway) -> None:
+    def __init__(self, store: ObjectStore, authenticate: Authenticate, nodes: NodeGateway, toleration_s: int) -> None:
         self._store = store
         self._authenticate = authenticate
         self._nodes = nodes
+        self._toleration_s = toleration_s
         self._resumed: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,7 +63,7 @@ class KubernetesApi:
             if cluster not in self._resumed:
                 self._resumed.add(cluster)
                 resume(objects)
-            return await _answer(request, objects, cluster, user, self._nodes)
+            return await _answer(request, objects, cluster, user, self._nodes, self._toleration_s)
         except StatusError as error:
             refusal = error
         except DiskFullError as error:
@@ -105,13 +106,15 @@ class KubernetesApi:
         return user
 
 
-def create_app(store: ObjectStore, *, authenticate: Authenticate, nodes: NodeGateway) -> KubernetesApi:
+def create_app(
+    store: ObjectStore, *, authenticate: Authenticate, nodes: NodeGateway, toleration_s: int = 300
+) -> KubernetesApi:
     """Return the app, for `Mount("/clusters/{cluster}", app)`.
 
     authenticate: (cluster, token) -> user, None if nobody's. nodes: the way to the kubelets. A new cluster's namespaces
-    are made by `verbs.prepare_cluster`.
+    are made by `verbs.prepare_cluster`. toleration_s: how long new pods stay on a node that is not ready.
     """
-    return KubernetesApi(store, authenticate, nodes)
+    return KubernetesApi(store, authenticate, nodes, toleration_s)
 
 
 def _path(scope: Scope) -> str:
@@ -120,7 +123,9 @@ def _path(scope: Scope) -> str:
     return path.removeprefix(scope.get("root_path", ""))
 
 
-async def _answer(request: Request, objects: ClusterObjects, cluster: str, user: str, nodes: NodeGateway) -> Response:
+async def _answer(
+    request: Request, objects: ClusterObjects, cluster: str, user: str, nodes: NodeGateway, toleration_s: int
+) -> Response:
     path = _path(request.scope)
     prefix = request.scope.get("root_path", "")
     about = about_server(path, prefix, request.headers.get("accept", ""))
@@ -146,16 +151,17 @@ async def _answer(request: Request, objects: ClusterObjects, cluster: str, user:
         if query.get("watch") in ("true", "1"):
             return answer_watch(request, target.kind, target.namespace, objects)
         return answer_list(request, target.kind, target.namespace, objects)
-    return _change(request, objects, target, await _body(request))
+    return _change(request, objects, target, await _body(request), toleration_s)
 
 
-def _change(request: Request, objects: ClusterObjects, target: Target, body: Any) -> Response:
+def _change(request: Request, objects: ClusterObjects, target: Target, body: Any, toleration_s: int) -> Response:
     query = request.query_params
     change = Change(
         dry_run="All" in query.getlist("dryRun"),
         validation=query.get("fieldValidation") or "Warn",
         manager=query.get("fieldManager") or request.headers.get("user-agent", "unknown").partition("/")[0],
         force=query.get("force") in ("true", "1"),
+        toleration_s=toleration_s,
     )
     response = _carry_out(request, objects, target, body, change)
     for warning in change.warnings:

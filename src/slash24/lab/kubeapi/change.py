@@ -17,6 +17,7 @@ class Change:
     validation: str = "Warn"
     manager: str = "unknown"
     force: bool = False
+    toleration_s: int = 300  # what a new pod's tolerations of nodes that are not ready get, as by Kubernetes' admission
     warnings: list[str] = field(default_factory=list)
 
 

@@ -94,7 +94,7 @@ NODE: Columns = (("Name", 0), ("Status", 0), ("Roles", 0), ("Age", 0), ("Version
 def node(item: Object) -> list[Any]:
     status = item.get("status", {})
     ready = next((c.get("status") for c in status.get("conditions", ()) if c.get("type") == "Ready"), None)
-    words = {"True": "Ready", "False": "NotReady"}.get(str(ready), "Unknown")
+    words = "Unknown" if ready is None else "Ready" if ready == "True" else "NotReady"
     if item.get("spec", {}).get("unschedulable"):
         words += ",SchedulingDisabled"
     roles = sorted(

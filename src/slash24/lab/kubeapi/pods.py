@@ -42,12 +42,15 @@ def defaults(item: Object) -> None:
                 probe.setdefault(key, value)
         for port in container.get("ports", ()):
             port.setdefault("protocol", "TCP")
-    # The taints that Kubernetes' admission lets every pod outlive for five minutes.
-    tolerations = spec.setdefault("tolerations", [])
-    for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
-        if not any(t.get("key") in (None, key) for t in tolerations):
-            tolerations.append({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300})
     item["status"] = {"phase": "Pending", "qosClass": _qos_class(spec)}  # whatever a copied manifest says
+
+
+def tolerate_lost_nodes(pod: Object, seconds: int) -> None:
+    """Let a new pod outlive the taints of a node that is not ready for a while (DefaultTolerationSeconds), in place."""
+    tolerations = pod["spec"].setdefault("tolerations", [])
+    for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
+        if not any(t.get("key") in (None, key) and t.get("effect") in (None, "", "NoExecute") for t in tolerations):
+            tolerations.append({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds})
 
 
 def _qos_class(spec: Object) -> str:

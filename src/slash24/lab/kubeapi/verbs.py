@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from slash24.lab.kubeapi import apply, fields, patches
+from slash24.lab.kubeapi import apply, fields, patches, pods
 from slash24.lab.kubeapi.change import Change, read
 from slash24.lab.kubeapi.deleting import sweep_events
 from slash24.lab.kubeapi.kinds import NAMESPACE, POD, Kind, with_defaults
@@ -26,6 +26,8 @@ def create(objects: ClusterObjects, kind: Kind, namespace: str, body: Object, ch
     item = _checked(kind, _shaped(kind, namespace, body), change)
     try:
         item = with_defaults(kind, item)
+        if kind is POD:
+            pods.tolerate_lost_nodes(item, change.toleration_s)
     except (AttributeError, TypeError) as error:  # a value of a form that no object of this kind has
         raise StatusError("BadRequest", f"the object provided is not a {kind.kind}: {error}") from error
     metadata = item["metadata"]

@@ -63,6 +63,7 @@ class KubeletConfig:
     cluster_domain: str = "cluster.local"
     version: str = "v1.37.1"
     cni_timeout_s: float = 60.0
+    lease_s: int = 40
 
 
 class Kubelet:
@@ -89,7 +90,7 @@ class Kubelet:
         launcher = Launcher(config.run_dir, config.masked_paths)
         facts = NodeFacts(
             config.node_name, config.node_ip, config.max_pods, config.version, boot, config.labels, config.taints,
-            config.provider_id,
+            config.provider_id, config.lease_s,
         )  # fmt: skip
         self._host = Host(
             api=api,

@@ -19,7 +19,6 @@ Json = dict[str, Any]
 
 POLL_S = (0.05, 1.0)  # between looks at the CNI folder: while not ready, and afterwards
 STATUS_S = (0.2, 5.0)  # between the plugins' STATUS calls, likewise
-LEASE_S = 10.0
 REPORT_S = 300.0  # a kubelet's nodeStatusReportFrequency: a heartbeat in the Node itself
 _MAX_PAUSE_S = 5.0
 _READY = "kubelet is posting ready status"
@@ -43,6 +42,7 @@ class NodeFacts:
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: Sequence[Mapping[str, Any]] = ()
     provider_id: str = ""
+    lease_s: int = 40  # renewed four times in its length, as a kubelet does
 
     def resources(self) -> dict[str, str]:
         """Return what pods may have of the node: each sees the whole machine."""
@@ -227,22 +227,28 @@ class NodeReporter:
 
     async def _heartbeat(self) -> None:
         loop = asyncio.get_running_loop()
-        reported = loop.time()
+        reported = renewed = loop.time()
         while True:
             try:
                 await self._renew_lease()
-                if loop.time() - reported >= REPORT_S:
+                # After a long silence the node may have been called Unknown: that is to be taken back.
+                silent, renewed = loop.time() - renewed > self._facts.lease_s / 2, loop.time()
+                if silent or loop.time() - reported >= REPORT_S:
                     reported = loop.time()
-                    await self._report()
+                    await self._persistently(self._report)
             except ApiUnavailable:
                 pass  # the next beat tells
             except ApiError as error:
                 log.warning("node %s: heartbeat: %s", self._facts.name, error)
-            await asyncio.sleep(LEASE_S)
+            await asyncio.sleep(self._facts.lease_s / 4)
 
     async def _renew_lease(self) -> None:
         folder = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
-        spec = {"holderIdentity": self._facts.name, "leaseDurationSeconds": 40, "renewTime": files.micro_now()}
+        spec = {
+            "holderIdentity": self._facts.name,
+            "leaseDurationSeconds": self._facts.lease_s,
+            "renewTime": files.micro_now(),
+        }
         try:
             await self._api.patch(f"{folder}/{self._facts.name}", {"spec": spec})
         except ApiError as error:

@@ -13,6 +13,8 @@ from slash24.errors import Slash24Error
 # name -> (where it is, its line of help). Nothing of it is imported before it is called.
 _COMMANDS = {
     "demo": ("slash24.cli.demo:demo", "Build the article's cluster, send packets, show what they prove."),
+    "plan": ("slash24.cli.plan:plan", "Sizes, proposals and checks of a cluster's addresses; offline, without root."),
+    "explain": ("slash24.cli.explain:explain", "A rule, or a code that Azure answered: cause, source, fix."),
     "lab": ("slash24.cli.lab:lab", "A lab on this machine: up, down, status, shell, break, check, ..."),
     "group": ("slash24.cli.group:group", "Resource groups, as `az group`."),
     "network": ("slash24.cli.network:network", "Virtual networks and subnets, as `az network`."),

@@ -38,7 +38,12 @@ def planned(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def wrapper(**options: Any) -> Any:
         asked = {name: options.pop(name) for name in _NAMES}
-        return function(plan=plan_of(**asked), **options)
+        from slash24.plan.finding import UnknownFact
+
+        try:
+            return function(plan=plan_of(**asked), **options)
+        except UnknownFact as unknown:
+            raise UsageError(f"{unknown.fact} is not known, and without it there is no answer") from unknown
 
     decorated: Callable[..., Any] = wrapper
     for one in reversed(_OPTIONS):
@@ -50,9 +55,10 @@ _OPTIONS = [
     click.option("--vnet", cls=Several, metavar="CIDR", help="Address space of the VNet, one range or more."),
     click.option("--subnet", cls=Several, metavar="[NAME=]CIDR",
                  help="Subnets of the VNet; the first one is for the nodes."),
-    click.option("--nodes", "--node-count", "nodes", type=int, metavar="N", help="Nodes of the pool.  [default: 3]"),
-    click.option("--min-count", type=int, metavar="N", help="Fewest nodes of the autoscaler."),
-    click.option("--max-count", type=int, metavar="N", help="Most nodes of the autoscaler."),
+    click.option("--nodes", "--node-count", "nodes", type=click.IntRange(0), metavar="N",
+                 help="Nodes of the pool.  [default: 3]"),
+    click.option("--min-count", type=click.IntRange(0), metavar="N", help="Fewest nodes of the autoscaler."),
+    click.option("--max-count", type=click.IntRange(0), metavar="N", help="Most nodes of the autoscaler."),
     click.option("--max-pods", type=int, metavar="N", help="Pods a node takes.  [default: each model's own]"),
     click.option("--max-surge", metavar="N|N%", help="Nodes that an upgrade adds.  [default: 10%]"),
     click.option("--pool", cls=Several, metavar="SPEC",
@@ -86,6 +92,9 @@ _NAMES = (
 )  # fmt: skip
 
 
+_SEVERAL = ("vnet", "subnet", "pool", "known")
+
+
 def plan_of(**asked: Any) -> Plan:
     """Return the plan that the options and the project file describe; options go before the file.
 
@@ -107,6 +116,19 @@ def plan_of(**asked: Any) -> Plan:
             raise NotFoundError(f"the plan has no cluster {asked['cluster']}")
     day = asked["as_of"].date() if asked["as_of"] else date.today()
     return Plan(tuple(_with_options(request, asked) for request in requests), day)
+
+
+def plan_of_file(name: str) -> Plan:
+    """Return the plan of a file alone, judged as of today."""
+    return plan_of(**dict.fromkeys(_NAMES) | {"operation": "create", "file": name, **dict.fromkeys(_SEVERAL, ())})
+
+
+def write_file(name: str, content: bytes) -> None:
+    """Write a file. Raises UsageError if it can't be written."""
+    try:
+        Path(name).write_bytes(content)
+    except OSError as error:
+        raise UsageError(f"{name} can't be written: {error.strerror}") from error
 
 
 def _no_file(name: str) -> list[Any]:

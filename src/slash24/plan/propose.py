@@ -37,6 +37,27 @@ def _free(prefix: int, taken: Iterable[IPNetwork], known: Networks | None, space
     return ""
 
 
+def free_ranges(
+    prefix: int,
+    taken: Iterable[IPNetwork],
+    known: Networks | None = None,
+    *,
+    within: Iterable[IPNetwork] | None = None,
+    count: int = 1,
+) -> list[IPNetwork]:
+    """Return the first `count` free networks of that length in `within`, by default in private space; fewer if full."""
+    blocked = [*taken, *RESERVED]
+    found: list[IPNetwork] = []
+    for space in within or PRIVATE:
+        while len(found) < count:
+            free = (known or Networks()).first_free(prefix, space, blocked)
+            if free is None:
+                break
+            found.append(free)
+            blocked.append(free)
+    return found
+
+
 def service_networks(request: ClusterRequest) -> list[IPNetwork]:
     """Return the service ranges as far as they are known."""
     try:

@@ -50,7 +50,7 @@ bench: build ## the ratios, side by side in one run (ONLY=part)
 	@$(BIN)/python -m bench $(ONLY)
 
 golden: build ## rewrite the expected files; review them in the diff
-	@GOLDEN=rewrite $(BIN)/python -m pytest -q tests/dataplane tests/lab/test_fabric_script.py tests/cli/test_commands.py tests/docs/test_rules.py
+	@GOLDEN=rewrite $(BIN)/python -m pytest -q tests/dataplane tests/lab/test_fabric_script.py tests/cli/test_commands.py tests/cli/test_learn.py tests/docs/test_rules.py
 
 lock: .venv/ready ## pin the newest dependencies that pyproject.toml allows
 	@$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock

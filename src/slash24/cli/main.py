@@ -20,6 +20,7 @@ _COMMANDS = {
     "network": ("slash24.cli.network:network", "Virtual networks and subnets, as `az network`."),
     "aks": ("slash24.cli.aks:aks", "Clusters and node pools, as `az aks`."),
     "test": ("slash24.cli.test:test", "Named checks with real packets, expected and seen."),
+    "learn": ("slash24.cli.learn:learn", "Short lessons on overlay networking, to be typed into a lab."),
     "doctor": ("slash24.cli.doctor:doctor", "What this machine can do, and what keeps it from the rest."),
     "completion": ("slash24.cli.completion:completion", "Completion for bash, zsh and fish."),
     "version": ("slash24.cli.version:version", "The version of slash24 and of what it runs on."),

@@ -93,6 +93,19 @@ def test_a_kubelet_that_starts_again_collects_what_leaked(lab: LabUnderTest) -> 
     lab.run("lab", "check", "--timeout", "20")
 
 
+def test_a_stopped_node_is_found_and_can_not_be_broken(lab: LabUnderTest) -> None:
+    lab.wait_until_ready()
+    node = lab.status()["clusters"][0]["nodes"][1]["name"]
+    lab.run("lab", "node", "stop", node)
+    try:
+        assert node in lab.run("lab", "check", "--timeout", "0", code=1).stdout
+        assert "runs no agent" in lab.run("lab", "break", "hanging-agent", "--node", node, code=1).stderr
+        assert lab.json("lab", "break", "--reveal") == []
+    finally:
+        lab.run("lab", "node", "start", node)
+    lab.run("lab", "check", "--timeout", "30")
+
+
 def test_undo_takes_out_what_is_in(lab: LabUnderTest) -> None:
     lab.wait_until_ready()
     lab.run("lab", "break", "--random")

@@ -30,6 +30,7 @@ STATUS: dict[str, Any] = {
                 {
                     "name": f"node-{i}",
                     "ready": i < 3,
+                    "power": "running",
                     "address": f"10.10.0.{4 + i}",
                     "subnetId": f"{VNET}/subnets/AKS-subnet",
                     "podCidr": f"192.168.{i}.0/24",
@@ -95,8 +96,8 @@ def test_a_node_that_is_off_says_so() -> None:
     (cluster,) = STATUS["clusters"]
     off = [{**cluster["nodes"][0], "ready": False, "power": "stopped"}]
     status = {**STATUS, "clusters": [{**cluster, "nodes": off}]}
-    assert any("stopped" in text for text in words(draw_topology(status, {})))
-    assert "stopped" in draw_mermaid(status, {})
+    assert any("Stopped" in text for text in words(draw_topology(status, {})))
+    assert "Stopped" in draw_mermaid(status, {})
 
 
 def test_the_flowchart_has_each_node_once_inside_its_subnet_and_what_leaves() -> None:

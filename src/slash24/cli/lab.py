@@ -11,11 +11,11 @@ from typing import Any
 import click
 
 from slash24.cli.command import Choice, LazyGroup
-from slash24.cli.lab_node import node_state
 from slash24.cli.output import Column
 from slash24.cli.ui import Ui, common, complete_labs, complete_machines, yes_option
 from slash24.errors import NotFoundError, Slash24Error, UsageError
 from slash24.lab.paths import LabPaths, home, lab_names
+from slash24.web.topology import node_state
 
 GROUP, CLUSTER = "rg-lab", "lab"
 REAL = (

@@ -9,6 +9,7 @@ import click
 from slash24.cli.command import Command
 from slash24.cli.lab_access import choose_cluster
 from slash24.cli.lab_check import open_places
+from slash24.cli.lab_node import complete_nodes
 from slash24.cli.output import Column
 from slash24.cli.session import Server, find_server
 from slash24.cli.ui import Ui, common
@@ -47,7 +48,7 @@ def _complete_faults(_ctx: click.Context, _param: click.Parameter, incomplete: s
 )
 @click.argument("fault", required=False, shell_complete=_complete_faults)
 @click.option("--random", "any_fault", is_flag=True, help="Choose a fault, and don't say which.")
-@click.option("--node", help="The node to break.  [default: any]")
+@click.option("--node", shell_complete=complete_nodes, help="The node to break.  [default: any]")
 @click.option("--reveal", is_flag=True, help="Tell what is in, and how to repair it.")
 @click.option("--undo", is_flag=True, help="Take out again what is in.")
 @click.option("-g", "--resource-group", help="The cluster's group, if the lab has several clusters.")
@@ -96,7 +97,11 @@ def break_lab(
         if any((one.fault, one.node) == (chosen.name, place.name) for one in injected):
             raise Slash24Error("that fault is in already", fix="slash24 lab check, or slash24 lab break --undo")
         write_injected(paths, [*injected, entry])  # first, so that a fault that is in is never unknown
-        chosen.damage.inject(place)
+        try:
+            chosen.damage.inject(place)
+        except Slash24Error:
+            write_injected(paths, injected)
+            raise
     ui.note(f"something is broken in cluster {place.cluster.name} now; `slash24 lab check` tells when it is repaired")
 
 

@@ -9,6 +9,7 @@ from slash24.cli.command import Group
 from slash24.cli.output import Column
 from slash24.cli.ui import Ui, common, no_wait_option
 from slash24.errors import NotFoundError, Slash24Error, TimeoutExpiredError
+from slash24.web.topology import node_state
 
 Json = dict[str, Any]
 
@@ -16,7 +17,7 @@ _COLUMNS = (
     Column("CLUSTER", "cluster"),
     Column("NODE", "name"),
     Column("POWER", "power"),
-    Column("STATUS", lambda node: node_state(node)),
+    Column("STATUS", node_state),
     Column("ADDRESS", "address"),
     Column("BLOCK", "podCidr"),
     Column("PODS", "pods", right=True),
@@ -24,13 +25,6 @@ _COLUMNS = (
 )
 _DONE = {"stop": "stopped", "start": "started", "reboot": "rebooted"}
 _LOOK_S = 0.1
-
-
-def node_state(node: Json) -> str:
-    """Return a node's state in one word."""
-    if node["power"] == "stopped":
-        return "Stopped"
-    return "Ready" if node["ready"] else "NotReady"
 
 
 def _nodes(ui: Ui) -> list[Json]:

@@ -52,9 +52,10 @@ def in_subnet(nodes: list[tuple[Json, Json]], vnet: Json, subnet: Json) -> list[
 
 
 def node_state(node: Json) -> str:
-    """Return a node's state in a word: Ready, NotReady, or that it is off."""
-    power = str(node.get("power", "running"))
-    return power if power != "running" else "Ready" if node["ready"] else "NotReady"
+    """Return a node's state in one word: Ready, NotReady, or Stopped if somebody stopped it."""
+    if node["power"] == "stopped":
+        return "Stopped"
+    return "Ready" if node["ready"] else "NotReady"
 
 
 def _draw_vnet(

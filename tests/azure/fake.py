@@ -54,6 +54,10 @@ class FakeProvisioner:
             f"current-context: {name}\n"
         )
 
+    def counts(self, cluster_id: str) -> Mapping[str, int]:
+        cluster = self.clusters.get(resource_key(cluster_id))
+        return {pool.name: pool.count for pool in cluster.pools} if cluster else {}
+
     def nodes(self, cluster_id: str) -> Mapping[str, Sequence[str]]:
         cluster = self.clusters[resource_key(cluster_id)]
         return {

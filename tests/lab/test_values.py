@@ -1,11 +1,15 @@
 """The lab's names, documents, places and pictures of state: what needs no kernel."""
 
+import json
+from dataclasses import replace
+from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
 
-from slash24.core.topology import Cluster, NodePool, Subnet, Transport, VNet
+from slash24.core.autoscaling import AutoscalerProfile
+from slash24.core.topology import Cluster, NodePool, Subnet, Transport, UpgradeSettings, VNet
 from slash24.errors import UsageError
 from slash24.lab import names
 from slash24.lab.documents import cluster_document, read_cluster, read_vnet, vnet_document
@@ -54,13 +58,21 @@ def test_nodes_bear_aks_labels() -> None:
     assert labels["kubernetes.azure.com/network-subnet"] == "s"
     assert labels["agentpool"] == "np"
     assert labels["a"] == "b"
+    assert labels["kubernetes.azure.com/node-image-version"].startswith("slash24-")
     assert all(len(value) <= 63 for value in labels.values())
 
 
 def test_documents_bring_back_what_went_in() -> None:
     vnet = VNet("/v", (IPv4Network("10.0.0.0/8"),), (Subnet("s", IPv4Network("10.1.0.0/16")),))
     assert read_vnet(vnet_document(vnet)) == vnet
-    assert read_cluster(cluster_document(CLUSTER)) == CLUSTER
+    stopped = replace(
+        CLUSTER,
+        stopped=True,
+        autoscaler=AutoscalerProfile(scan_interval=timedelta(minutes=1)),
+        pools=(replace(POOL, stopped=True, image=3, upgrade=UpgradeSettings("50%", "1", 5, 1)),),
+    )
+    for cluster in (CLUSTER, stopped):
+        assert read_cluster(json.loads(json.dumps(cluster_document(cluster)))) == cluster
 
 
 def test_a_virtual_machine_lives_outside_the_users_subnets() -> None:

@@ -1,19 +1,19 @@
 """Clusters as ARM documents: what the service fills in, and the way from a document to the lab's value."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
-from slash24.azure.body import array, mapping, merged, number, switch, text, texts
+from slash24.azure.body import array, mapping, merged, number, text, texts
 from slash24.azure.context import stable_uuid
 from slash24.azure.errors import ArmError, Json, invalid_parameter
+from slash24.azure.pool_documents import complete_pool, pool_value
 from slash24.core.addresses import parse_prefix
-from slash24.core.models import TRAITS, Model
-from slash24.core.topology import Cluster, NodePool, Transport, resource_key
+from slash24.core.autoscaling import read_profile, write_profile
+from slash24.core.topology import KUBERNETES_VERSION, Cluster, Transport, resource_key
 from slash24.plan import default_dns_ip
 from slash24.plan.request import DEFAULT_POD_CIDR, DEFAULT_SERVICE_CIDR
 
-KUBERNETES_VERSION = "1.37.1"
-VM_SIZE = "Standard_DS2_v2"
 TENANT = "00000000-0000-0000-0000-000000000000"
 NODE_GROUP_LENGTH = 80  # Azure cuts the name that it makes itself
 
@@ -40,6 +40,7 @@ def complete(body: Json, resource_id: str, group: str, old: Json | None) -> Json
     )
     properties["networkProfile"] = _network_profile(mapping(asked, "networkProfile"), old)
     properties["agentPoolProfiles"] = _pools(asked, old)
+    _fill_autoscaler(properties)
     version = text(asked, "kubernetesVersion", old["properties"]["kubernetesVersion"] if old else KUBERNETES_VERSION)
     prefix = text(properties, "dnsPrefix", f"{name[:10]}-{group[:16]}-000000")
     digest = hashlib.sha256(resource_key(resource_id).encode()).hexdigest()[:8]
@@ -75,6 +76,17 @@ def complete(body: Json, resource_id: str, group: str, old: Json | None) -> Json
         },
         "properties": properties,
     }
+
+
+def _fill_autoscaler(properties: Json) -> None:
+    """Show the autoscaler's settings, as AKS does: all of them, as soon as a pool is autoscaled or one is set."""
+    asked = mapping(properties, "autoScalerProfile")
+    if not asked and not any(pool["enableAutoScaling"] for pool in properties["agentPoolProfiles"]):
+        return
+    try:
+        properties["autoScalerProfile"] = write_profile(read_profile(asked)) | asked
+    except ValueError as error:
+        raise invalid_parameter("autoScalerProfile", str(error)) from error
 
 
 def _network_profile(asked: Json, old: Json | None) -> Json:
@@ -166,51 +178,6 @@ def _pools(asked: Json, old: Json | None) -> list[Json]:
     return list(pools.values())
 
 
-def complete_pool(body: Json, name: str, old: Json | None, version: str, *, subnet: str, default_mode: str) -> Json:
-    """Return a pool as it stands in `agentPoolProfiles`: the request over what is stored, the rest as AKS fills it."""
-    asked = {key: value for key, value in body.items() if value != ""}
-    pool: Json = merged(old or {}, asked)
-    count = number(pool, "count", "agentPoolProfile.count")
-    autoscale = switch(pool, "enableAutoScaling", "agentPoolProfile.enableAutoScaling")
-    max_pods = number(pool, "maxPods", "agentPoolProfile.maxPods")
-    if old and max_pods != old["maxPods"]:
-        raise ArmError(
-            400,
-            "PropertyChangeNotAllowed",
-            "Changing property 'properties.maxPods' is not allowed.",
-            target="properties.maxPods",
-            fix="add a node pool with the other value",
-        )
-    floor = number(pool, "minCount", "agentPoolProfile.minCount")
-    pool.update(
-        {
-            "name": name,
-            "count": count if count is not None else (floor if autoscale and floor is not None else 1),
-            "vmSize": text(pool, "vmSize", VM_SIZE),
-            "osDiskSizeGB": number(pool, "osDiskSizeGB") or 128,
-            "osDiskType": text(pool, "osDiskType", "Managed"),
-            "kubeletDiskType": text(pool, "kubeletDiskType", "OS"),
-            "maxPods": TRAITS[Model.OVERLAY].max_pods if max_pods is None else max_pods,
-            "type": "VirtualMachineScaleSets",
-            "enableAutoScaling": autoscale,
-            "mode": text(pool, "mode", default_mode).capitalize(),
-            "osType": "Linux",
-            "osSKU": text(pool, "osSKU", "Ubuntu"),
-            "orchestratorVersion": text(pool, "orchestratorVersion", version),
-            "currentOrchestratorVersion": text(pool, "orchestratorVersion", version),
-            "upgradeSettings": merged({"maxSurge": "10%", "maxUnavailable": "0"}, mapping(pool, "upgradeSettings")),
-            "enableNodePublicIP": False,
-            "powerState": {"code": "Running"},
-            "provisioningState": "Succeeded",
-            "vnetSubnetID": text(pool, "vnetSubnetID", subnet),
-        }
-    )
-    for bound in ("minCount", "maxCount"):
-        if not autoscale and asked.get(bound) is None:  # the SDKs can't send null when the autoscaler goes off
-            pool.pop(bound, None)
-    return pool
-
-
 def cluster_value(document: Json) -> Cluster:
     """Return a stored document as the lab's value."""
     properties = document["properties"]
@@ -221,43 +188,24 @@ def cluster_value(document: Json) -> Cluster:
         pod_cidr=parse_prefix(profile["podCidr"]),
         service_cidr=parse_prefix(profile["serviceCidr"]),
         dns_service_ip=profile["dnsServiceIP"],
-        pools=tuple(_pool_value(pool) for pool in properties["agentPoolProfiles"]),
+        pools=tuple(pool_value(pool) for pool in properties["agentPoolProfiles"]),
         transport=Transport(profile["slash24"]["transport"]),
         block_prefix=profile["slash24"]["blockPrefix"],
         node_resource_group=properties["nodeResourceGroup"],
         tags=tuple(sorted((str(key), str(value)) for key, value in document.get("tags", {}).items())),
+        version=properties["currentKubernetesVersion"],
+        stopped=properties["powerState"]["code"] == "Stopped",
+        autoscaler=read_profile(mapping(properties, "autoScalerProfile")),
     )
 
 
-def _pool_value(pool: Json) -> NodePool:
-    return NodePool(
-        name=pool["name"],
-        count=pool["count"],
-        subnet_id=pool["vnetSubnetID"],
-        max_pods=pool["maxPods"],
-        mode=pool["mode"],
-        vm_size=pool["vmSize"],
-        autoscale=pool["enableAutoScaling"],
-        min_count=pool.get("minCount"),
-        max_count=pool.get("maxCount"),
-        labels=tuple(sorted((str(key), str(value)) for key, value in mapping(pool, "nodeLabels").items())),
-        taints=tuple(texts(pool, "nodeTaints")),
-    )
-
-
-def pool_resource(cluster: Json, pool: Json) -> Json:
-    """Return a pool as a resource of its own: name outside, everything else under `properties`."""
-    return {
-        "id": f"{cluster['id']}/agentPools/{pool['name']}",
-        "name": pool["name"],
-        "type": "Microsoft.ContainerService/managedClusters/agentPools",
-        "properties": {key: value for key, value in pool.items() if key != "name"},
-    }
-
-
-def find_pool(cluster: Json, name: str) -> Json | None:
-    pools: list[Json] = cluster["properties"]["agentPoolProfiles"]
-    return next((pool for pool in pools if pool["name"].lower() == name.lower()), None)
+def with_counts(document: Json, counts: Mapping[str, int]) -> Json:
+    """Return the document with the counts that the autoscaler gave its pools. counts: by pool, of all pools."""
+    pools = [
+        {**pool, "count": counts.get(pool["name"], pool["count"])} if pool["enableAutoScaling"] else pool
+        for pool in document["properties"]["agentPoolProfiles"]
+    ]
+    return {**document, "properties": {**document["properties"], "agentPoolProfiles": pools}}
 
 
 def with_state(document: Json, state: str, pools: tuple[str, ...] | None = None) -> Json:

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from slash24.azure.body import mapping
 from slash24.azure.building import MANAGED_SUBNET, build_cluster, destroy_cluster, managed_network
-from slash24.azure.cluster_documents import cluster_value, complete, with_state
+from slash24.azure.cluster_documents import cluster_value, complete, with_counts, with_state
 from slash24.azure.context import Arm, Call, accepted, answer, listing, operations_base
 from slash24.azure.documents import group_document
 from slash24.azure.errors import ArmError, Json, as_info, group_not_found, not_found, refuse
@@ -19,7 +19,7 @@ from slash24.plan import Operation, check
 
 async def put_cluster(arm: Arm, call: Call) -> Response:
     resource_id = cluster_id(call.path.subscription, call.path.group, call.path.names[0])
-    old = arm.resources.get(resource_id)
+    old = find_cluster(arm, resource_id)
     refuse_unbuilt(mapping(call.body, "properties"))
     if old is not None:
         arm.operations.check_free(old["id"])
@@ -33,7 +33,8 @@ async def get_cluster(arm: Arm, call: Call) -> Response:
 
 
 async def list_clusters(arm: Arm, call: Call) -> Response:
-    return listing(arm.resources.list(CLUSTERS, under=arm.group(call)["id"] if call.path.group else ""))
+    documents = arm.resources.list(CLUSTERS, under=arm.group(call)["id"] if call.path.group else "")
+    return listing([with_counts(document, arm.provisioner.counts(document["id"])) for document in documents])
 
 
 async def patch_cluster_tags(arm: Arm, call: Call) -> Response:
@@ -79,10 +80,16 @@ def require_cluster(arm: Arm, call: Call) -> Json:
     """Return the cluster that a path names. Raises ArmError if it, or its group, isn't there."""
     group = arm.group(call)
     name = call.path.names[0]
-    found = arm.resources.get(cluster_id(call.path.subscription, call.path.group, name))
+    found = find_cluster(arm, cluster_id(call.path.subscription, call.path.group, name))
     if found is None:
         raise not_found("Microsoft.ContainerService/ManagedClusters", name, group["name"], fix="slash24 aks list")
     return found
+
+
+def find_cluster(arm: Arm, resource_id: str) -> Json | None:
+    """Return a cluster as it is now, None if it isn't there: an autoscaled pool has the nodes that it has grown to."""
+    found = arm.resources.get(resource_id)
+    return with_counts(found, arm.provisioner.counts(found["id"])) if found else None
 
 
 # Create

@@ -40,7 +40,7 @@ def request_of(
         name=document["name"],
         plugin="azure",
         mode="overlay",
-        pools=tuple(_pool_request(pool, before.get(pool["name"], 0)) for pool in pools),
+        pools=tuple(_pool_request(pool, before.get(pool["name"])) for pool in pools),
         pod_cidrs=(profile["podCidr"],),
         service_cidrs=(profile["serviceCidr"],),
         dns_service_ip=profile["dnsServiceIP"],
@@ -54,17 +54,22 @@ def request_of(
     )
 
 
-def _pool_request(pool: Json, present: int) -> PoolRequest:
+def _pool_request(pool: Json, present: int | None) -> PoolRequest:
+    """Return a pool as the rules see it. present: the nodes that it has; None if it is new."""
+    count = pool["count"]
+    if pool["enableAutoScaling"] and present is not None:
+        # The autoscaler brings the count between the bounds when these change (docs/sources.md#autoscaler).
+        count = max(pool.get("minCount") or 0, min(count, pool.get("maxCount") or count))
     return PoolRequest(
         name=pool["name"],
-        count=pool["count"],
+        count=count,
         max_pods=pool["maxPods"],
         mode=pool["mode"],
         autoscale=pool["enableAutoScaling"],
         min_count=pool.get("minCount"),
         max_count=pool.get("maxCount"),
         subnet_id=pool["vnetSubnetID"],
-        present=present,
+        present=present or 0,
     )
 
 

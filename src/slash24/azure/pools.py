@@ -3,11 +3,12 @@
 from starlette.responses import Response
 
 from slash24.azure.body import mapping
-from slash24.azure.cluster_documents import cluster_value, complete_pool, find_pool, pool_resource, with_state
+from slash24.azure.cluster_documents import cluster_value, with_state
 from slash24.azure.clusters import change_cluster, require_cluster
 from slash24.azure.context import Arm, Call, accepted, answer, listing, operations_base
 from slash24.azure.errors import ArmError, Json, not_built
 from slash24.azure.ids import CONTAINERS
+from slash24.azure.pool_documents import complete_pool, find_pool, pool_resource
 from slash24.azure.provisioner import Report
 from slash24.azure.unbuilt import WHY, unbuilt_of_pool
 from slash24.plan import Operation

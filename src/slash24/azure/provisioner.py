@@ -29,5 +29,8 @@ class Provisioner(Protocol):
     def kubeconfig(self, cluster_id: str) -> str:
         """Return a kubeconfig, YAML, with which kubectl reaches the cluster."""
 
+    def counts(self, cluster_id: str) -> Mapping[str, int]:
+        """Return how many nodes each pool of a cluster should have now; {} if the cluster isn't there."""
+
     def nodes(self, cluster_id: str) -> Mapping[str, Sequence[str]]:
         """Return the names of the nodes by pool."""

@@ -13,10 +13,11 @@ _RUN = re.compile(r"([A-Z])([A-Z]+s?)(?=$|[A-Z][a-z])")
 def az_name(name: str) -> str:
     """Return the name of a property as az prints it.
 
-    >>> [az_name(name) for name in ("vnetSubnetID", "dnsServiceIP", "enableNodePublicIP", "managedOutboundIPs")]
-    ['vnetSubnetId', 'dnsServiceIp', 'enableNodePublicIp', 'managedOutboundIps']
+    >>> [az_name(name) for name in ("vnetSubnetID", "dnsServiceIP", "managedOutboundIPs", "scan-interval")]
+    ['vnetSubnetId', 'dnsServiceIp', 'managedOutboundIps', 'scanInterval']
     """
-    return _RUN.sub(lambda match: match[1] + match[2].lower(), name)
+    joined = re.sub(r"-([a-z])", lambda match: match[1].upper(), name)
+    return _RUN.sub(lambda match: match[1] + match[2].lower(), joined)
 
 
 def container_shape(document: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from slash24.core.addresses import IPNetwork
+from slash24.core.autoscaling import AutoscalerProfile
 
 
 class Transport(StrEnum):
@@ -34,9 +35,27 @@ class VNet:
     subnets: tuple[Subnet, ...] = ()
 
 
+#: Kubernetes' version where nobody names one: that of the embedded API.
+KUBERNETES_VERSION = "1.37.1"
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradeSettings:
+    """How a pool's nodes are replaced. `max_surge` and `max_unavailable` are a number of nodes or a percentage."""
+
+    max_surge: str = "10%"
+    max_unavailable: str = "0"
+    drain_timeout_min: int = 30
+    soak_min: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class NodePool:
-    """`count` equal nodes. `subnet_id` is the ARM id of the subnet that their first NICs are in."""
+    """`count` equal nodes. `subnet_id` is the ARM id of the subnet that their first NICs are in.
+
+    image: how often the nodes were reimaged on demand; a lab's node has no other image. A stopped pool has no nodes and
+    keeps its count.
+    """
 
     name: str
     count: int
@@ -49,6 +68,15 @@ class NodePool:
     max_count: int | None = None
     labels: tuple[tuple[str, str], ...] = ()
     taints: tuple[str, ...] = ()  # key=value:Effect
+    version: str = KUBERNETES_VERSION
+    image: int = 1
+    upgrade: UpgradeSettings = field(default_factory=UpgradeSettings)
+    stopped: bool = False
+
+    @property
+    def size(self) -> int:
+        """How many nodes the pool should have now."""
+        return 0 if self.stopped else self.count
 
     @property
     def peak(self) -> int:
@@ -58,7 +86,7 @@ class NodePool:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """One Overlay cluster as its user wants it."""
+    """One Overlay cluster as its user wants it. A stopped one has no control plane; its pools are stopped as well."""
 
     id: str
     location: str
@@ -70,6 +98,9 @@ class Cluster:
     block_prefix: int = 24
     node_resource_group: str = ""
     tags: tuple[tuple[str, str], ...] = field(default=())
+    version: str = KUBERNETES_VERSION
+    stopped: bool = False
+    autoscaler: AutoscalerProfile = field(default_factory=AutoscalerProfile)
 
     @property
     def name(self) -> str:

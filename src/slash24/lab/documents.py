@@ -4,7 +4,8 @@ from dataclasses import asdict
 from ipaddress import ip_network
 from typing import Any
 
-from slash24.core.topology import Cluster, NodePool, Subnet, Transport, VNet
+from slash24.core.autoscaling import read_profile, write_profile
+from slash24.core.topology import Cluster, NodePool, Subnet, Transport, UpgradeSettings, VNet
 
 
 def vnet_document(vnet: VNet) -> dict[str, Any]:
@@ -25,7 +26,11 @@ def read_vnet(document: dict[str, Any]) -> VNet:
 
 def cluster_document(cluster: Cluster) -> dict[str, Any]:
     plain = asdict(cluster)
-    return plain | {"pod_cidr": str(cluster.pod_cidr), "service_cidr": str(cluster.service_cidr)}
+    return plain | {
+        "pod_cidr": str(cluster.pod_cidr),
+        "service_cidr": str(cluster.service_cidr),
+        "autoscaler": write_profile(cluster.autoscaler),
+    }
 
 
 def read_cluster(document: dict[str, Any]) -> Cluster:
@@ -37,10 +42,12 @@ def read_cluster(document: dict[str, Any]) -> Cluster:
             "transport": Transport(document["transport"]),
             "pools": tuple(_read_pool(pool) for pool in document["pools"]),
             "tags": tuple((key, value) for key, value in document["tags"]),
+            "autoscaler": read_profile(document["autoscaler"]),
         }
     )
 
 
 def _read_pool(document: dict[str, Any]) -> NodePool:
     labels = tuple((key, value) for key, value in document["labels"])
-    return NodePool(**document | {"labels": labels, "taints": tuple(document["taints"])})
+    fields = {"labels": labels, "taints": tuple(document["taints"]), "upgrade": UpgradeSettings(**document["upgrade"])}
+    return NodePool(**document | fields)

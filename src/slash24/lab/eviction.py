@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from slash24.lab import events
+from slash24.lab.events import Recorder
 from slash24.lab.kubeapi.change import Change
 from slash24.lab.kubeapi.deleting import delete
 from slash24.lab.kubeapi.kinds import POD
@@ -27,6 +27,7 @@ class Eviction:
 
     def __init__(self, objects: ClusterObjects, wall: Callable[[], float]) -> None:
         self._objects = objects
+        self._events = Recorder(objects, _COMPONENT)
         self._wall = wall
         self._seen: dict[tuple[str, str, str], float] = {}  # (node, key, value) of a taint -> since when
 
@@ -56,7 +57,7 @@ class Eviction:
         namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
         log.info("pod %s/%s: evicted from %s by a taint", namespace, name, pod["spec"]["nodeName"])
         message = f"Marking for deletion Pod {namespace}/{name}"
-        events.record(self._objects, _COMPONENT, pod, "Normal", "TaintManagerEviction", message)
+        self._events.normal(pod, "TaintManagerEviction", message)
         self._objects.update("pods", name, _disrupted, namespace=namespace)
         delete(self._objects, POD, namespace, name, {}, Change())
 

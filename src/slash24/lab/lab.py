@@ -3,17 +3,21 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Network, ip_network
 from typing import Any
 
+from slash24.core.addresses import usable_addresses
+from slash24.core.ipam import node_blocks
 from slash24.core.topology import Cluster, NodePool, VNet, resource_key
 from slash24.errors import NotFoundError, Slash24Error
 from slash24.kernel import netns
 from slash24.lab import machines, patience
+from slash24.lab.autoscaler.loop import Autoscaler
 from slash24.lab.documents import cluster_document, read_cluster, read_vnet, vnet_document
+from slash24.lab.drain import DrainError, drain_all
 from slash24.lab.fabric import Internet, Port, VNetNamespace
 from slash24.lab.kubeapi import verbs
 from slash24.lab.kubeconfig import kubeconfig
@@ -21,7 +25,8 @@ from slash24.lab.names import cluster_key, instance_of, node_name, pool_of
 from slash24.lab.nodelifecycle import NodeLifecycle
 from slash24.lab.nodes import Nodes, remove_namespace
 from slash24.lab.paths import LabPaths
-from slash24.lab.readiness import wait_until_ready
+from slash24.lab.readiness import is_ready, wait_until_ready
+from slash24.lab.scaling import PoolScaler, keep_counts, with_counts
 from slash24.lab.scheduler import Scheduler
 from slash24.lab.zygote import ControllerSpec, Zygote, log_folder
 from slash24.store.allocations import Allocations, Nic
@@ -38,7 +43,11 @@ class VNetInUseError(Slash24Error):
 
 @dataclass(slots=True)
 class RunningCluster:
-    """One cluster as it stands. `admin` and `member` are the tokens of its users and of its nodes and controller."""
+    """One cluster as it stands. `admin` and `member` are the tokens of its users and of its nodes and controller.
+
+    tasks: its control plane's, while it is not stopped. autoscaler: while a pool of it is autoscaled and nobody else
+    changes its nodes.
+    """
 
     cluster: Cluster
     number: int
@@ -46,6 +55,7 @@ class RunningCluster:
     member: str
     objects: ClusterObjects
     tasks: list[asyncio.Task[None]]
+    autoscaler: asyncio.Task[None] | None = None
 
 
 class Lab:
@@ -95,10 +105,13 @@ class Lab:
                     if nic.stopped:
                         self._cut(nic)
                 await self._boot(running, [nic for nic in nics if self.power(nic) == "crashed"])
+            for key in self.clusters:
+                self._start_autoscaler(key)
 
     async def stop(self) -> None:
         """End the server's own work; nodes and fabric stay."""
         for running in self.clusters.values():
+            await self._stop_autoscaler(running)
             for task in running.tasks:
                 task.cancel()
         self._allocations.close()
@@ -156,72 +169,174 @@ class Lab:
     async def ensure_cluster(self, cluster: Cluster, report: Report) -> None:
         """Make the lab match `cluster`: nodes are added and removed, the new ones waited for.
 
-        What was added is taken away again if it fails.
+        What was added is taken away again if it fails; what goes is drained first. An autoscaled pool keeps the number
+        of nodes that its autoscaler gave it.
         """
-        async with self._changing:
-            key = cluster_key(cluster.id)
-            new = key not in self.clusters
-            if new:
-                report(f"control plane of {cluster.name}")
-                tokens = {"admin": secrets.token_urlsafe(24), "member": secrets.token_urlsafe(24)}
-                document = {"cluster": cluster_document(cluster), **tokens}
-                number = self._allocations.put("cluster", key, document)
-                running = self._run(key, number, cluster, **tokens)
-                self._prepare_objects(running)
-            else:
-                running = self.clusters[key]
-                running.cluster = cluster
-                document = {"cluster": cluster_document(cluster), "admin": running.admin, "member": running.member}
-                self._allocations.put("cluster", key, document)
-            with ExitStack() as undo:
-                await self._ensure_nodes(key, running, report, undo)
-                undo.pop_all()
+        key = cluster_key(cluster.id)
+        if key in self.clusters:
+            await self._stop_autoscaler(self.clusters[key])
+            cluster = keep_counts(cluster, self.clusters[key].cluster)
+        try:
+            async with self._changing:
+                running = self._ensure_control_plane(key, cluster, report)
+            await self._drain(running, [nic.owner for nic in self._surplus(key, cluster)], report)
+            async with self._changing:
+                with ExitStack() as undo:
+                    await self._ensure_nodes(key, running, report, undo)
+                    undo.pop_all()
+        finally:
+            self._start_autoscaler(key)
+
+    def _ensure_control_plane(self, key: str, cluster: Cluster, report: Report) -> RunningCluster:
+        if key in self.clusters:
+            running = self.clusters[key]
+            self._store(key, running, cluster)
+            return running
+        report(f"control plane of {cluster.name}")
+        tokens = {"admin": secrets.token_urlsafe(24), "member": secrets.token_urlsafe(24)}
+        number = self._allocations.put("cluster", key, {"cluster": cluster_document(cluster), **tokens})
+        running = self._run(key, number, cluster, **tokens)
+        self._prepare_objects(running)
+        return running
+
+    def _store(self, key: str, running: RunningCluster, cluster: Cluster) -> None:
+        """Note what a cluster should be from now on."""
+        running.cluster = cluster
+        document = {"cluster": cluster_document(cluster), "admin": running.admin, "member": running.member}
+        self._allocations.put("cluster", key, document)
+
+    async def _drain(self, running: RunningCluster, names: list[str], report: Report) -> None:
+        """Drain nodes that are about to go; those that are down, or not empty in time, go all the same."""
+        alive = [name for name in names if is_ready(running.objects.find("nodes", name) or {})]
+        if not alive:
+            return
+        report(f"draining {_count(len(alive), 'node')}")
+        timeout_s = 60.0 * max(pool.upgrade.drain_timeout_min for pool in running.cluster.pools)
+        with suppress(DrainError):
+            await drain_all(running.objects, alive, timeout_s=timeout_s)
+
+    def _surplus(self, key: str, cluster: Cluster) -> list[Nic]:
+        """Return the NICs of the nodes that a cluster has and should not have: the newest of each pool."""
+        sizes = {pool.name: pool.size for pool in cluster.pools}
+        found: list[Nic] = []
+        for nic in sorted(self.nics(key), key=lambda nic: instance_of(nic.owner)):
+            sizes[pool_of(nic.owner)] = sizes.get(pool_of(nic.owner), 0) - 1
+            if sizes[pool_of(nic.owner)] < 0:
+                found.append(nic)
+        return found
 
     async def _ensure_nodes(self, key: str, running: RunningCluster, report: Report, undo: ExitStack) -> None:
         cluster = running.cluster
-        present = self.nics(key)
-        surplus: list[Nic] = []
-        wanted: list[tuple[NodePool, str]] = []
-        for pool in cluster.pools:
-            own = [nic for nic in present if pool_of(nic.owner) == pool.name]
-            own.sort(key=lambda nic: instance_of(nic.owner))
-            surplus += own[pool.count :]
-            after = instance_of(own[-1].owner) + 1 if own else 0
-            wanted += [(pool, node_name(cluster, pool, after + i)) for i in range(max(0, pool.count - len(own)))]
-        pools = {pool.name for pool in cluster.pools}
-        surplus += [nic for nic in present if pool_of(nic.owner) not in pools]
-        crashed = [nic for nic in present if nic not in surplus and self.power(nic) == "crashed"]
+        surplus = self._surplus(key, cluster)
         if surplus:
             report(f"removing {_count(len(surplus), 'node')}")
-            for nic in surplus:
-                self._remove_node(running, nic)
-            self._apply_filters({nic.vnet for nic in surplus})
-        if not wanted and not crashed:
-            return
-        report(f"starting {_count(len(wanted) + len(crashed), 'node')}")
+            self._remove_nodes(running, surplus)
+        present = self.nics(key)
+        crashed = [nic for nic in present if self.power(nic) == "crashed"]
+        missing = {
+            pool.name: pool.size - sum(pool_of(nic.owner) == pool.name for nic in present) for pool in cluster.pools
+        }
+        if crashed or any(missing.values()):
+            await self._add_nodes(key, running, missing, report, undo, crashed=crashed)
+
+    async def _add_nodes(
+        self,
+        key: str,
+        running: RunningCluster,
+        counts: Mapping[str, int],
+        report: Report,
+        undo: ExitStack,
+        crashed: Sequence[Nic] = (),
+    ) -> list[str]:
+        """Add so many nodes to each pool, start those that crashed; return the new ones' names when all are Ready."""
+        cluster, present = running.cluster, [nic.owner for nic in self.nics(key)]
+        total = _count(sum(counts.values()) + len(crashed), "node")
+        report(f"starting {total}")
         added = []
-        for pool, name in wanted:
-            vnet_key, prefix = self._subnet(pool.subnet_id)
-            nic = self._allocations.add_nic(
-                name, vnet=vnet_key, subnet=resource_key(pool.subnet_id), prefix=prefix, cluster=key
-            )
-            undo.callback(self._remove_node, running, nic)
-            added.append(nic)
+        for pool in cluster.pools:
+            after = max((instance_of(name) + 1 for name in present if pool_of(name) == pool.name), default=0)
+            for number in range(after, after + counts.get(pool.name, 0)):
+                name = node_name(cluster, pool, number)
+                vnet_key, prefix = self._subnet(pool.subnet_id)
+                nic = self._allocations.add_nic(
+                    name, vnet=vnet_key, subnet=resource_key(pool.subnet_id), prefix=prefix, cluster=key
+                )
+                undo.callback(self._remove_node, running, nic)
+                added.append(nic)
         await self._boot(running, [*crashed, *added])
-        report(f"waiting for {_count(len(wanted) + len(crashed), 'node')} to be Ready")
+        report(f"waiting for {total} to be Ready")
         await wait_until_ready(running.objects, [nic.owner for nic in [*crashed, *added]])
+        return [nic.owner for nic in added]
+
+    # What the autoscaler asks for
+
+    def _start_autoscaler(self, key: str) -> None:
+        running = self.clusters.get(key)
+        if running is None or running.autoscaler or running.cluster.stopped:
+            return
+        if any(pool.autoscale for pool in running.cluster.pools):
+            running.autoscaler = asyncio.create_task(Autoscaler(running.objects, PoolScaler(self, key)).run())
+
+    async def _stop_autoscaler(self, running: RunningCluster) -> None:
+        """End the autoscaler, in the middle of what it does."""
+        task, running.autoscaler = running.autoscaler, None
+        if task:
+            task.cancel()
+            await asyncio.wait([task])
+
+    def counts(self, cluster_id: str) -> dict[str, int]:
+        """Return how many nodes each pool of a cluster should have now; {} if the cluster isn't there."""
+        running = self.clusters.get(cluster_key(cluster_id))
+        return {pool.name: pool.count for pool in running.cluster.pools} if running else {}
+
+    def spare(self, key: str, pool: NodePool) -> tuple[int, str]:
+        """Return for how many more nodes of a pool there are addresses and blocks, and what is short if for none."""
+        cluster = self.clusters[key].cluster
+        vnet_key, prefix = self._subnet(pool.subnet_id)
+        used = sum(nic.address in prefix for nic in self._allocations.nics(vnet_key))
+        addresses = usable_addresses(prefix) - used
+        blocks = node_blocks(cluster.pod_cidr, cluster.block_prefix) - len(self.nics(key))
+        if addresses <= 0:
+            return 0, f"subnet {pool.subnet_id.rsplit('/', 1)[-1]} {prefix} has no free address"
+        if blocks <= 0:
+            return 0, f"pod CIDR {cluster.pod_cidr} has no free /{cluster.block_prefix} node block"
+        return min(addresses, blocks), ""
+
+    async def resize(self, key: str, pool: str, count: int) -> None:
+        """Let a pool have so many nodes; return when new ones are Ready. A failure leaves it as it was."""
+        async with self._changing:
+            running = self.clusters[key]
+            before = running.cluster
+            self._store(key, running, with_counts(before, {pool: count}))
+            try:
+                with ExitStack() as undo:
+                    await self._ensure_nodes(key, running, lambda _title: None, undo)
+                    undo.pop_all()
+            except BaseException:  # cancelled, too: the autoscaler ends when somebody else changes the cluster
+                self._store(key, running, before)
+                raise
+
+    async def remove_nodes(self, key: str, names: Sequence[str]) -> None:
+        """Remove nodes, and let their pools have so many fewer."""
+        async with self._changing:
+            running = self.clusters[key]
+            self._remove_nodes(running, [nic for nic in self.nics(key) if nic.owner in names])
+            counts = {pool.name: pool.count for pool in running.cluster.pools}
+            for name in names:
+                counts[pool_of(name)] -= 1
+            self._store(key, running, with_counts(running.cluster, counts))
 
     async def delete_cluster(self, cluster_id: str, report: Report) -> None:
         """Remove a cluster with its nodes and objects. Gone is fine."""
+        key = cluster_key(cluster_id)
+        if key in self.clusters:
+            await self._stop_autoscaler(self.clusters[key])
         async with self._changing:
-            key = cluster_key(cluster_id)
             nics = self.nics(key)
             if nics:
                 report(f"removing {_count(len(nics), 'node')}")
             running = self.clusters.pop(key, None)
-            for nic in nics:
-                self._remove_node(running, nic)
-            self._apply_filters({nic.vnet for nic in nics})
+            self._remove_nodes(running, nics)
             if running:
                 report("removing the control plane")
                 for task in running.tasks:
@@ -421,6 +536,11 @@ class Lab:
         vnet_name = self.vnets[nic.vnet].vnet.id.rsplit("/", 1)[-1]
         lease_s = self.patience.lease_s(sum(pool.count for pool in running.cluster.pools))
         self._nodes.start(running.cluster, nic, token=running.member, vnet_name=vnet_name, lease_s=lease_s)
+
+    def _remove_nodes(self, running: RunningCluster | None, nics: Sequence[Nic]) -> None:
+        for nic in nics:
+            self._remove_node(running, nic)
+        self._apply_filters({nic.vnet for nic in nics})
 
     def _remove_node(self, running: RunningCluster | None, nic: Nic) -> None:
         self._nodes.remove(nic.owner)

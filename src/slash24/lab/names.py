@@ -3,7 +3,11 @@
 import hashlib
 import re
 
+from slash24 import __version__
 from slash24.core.topology import Cluster, NodePool, resource_key
+
+#: A node's label with the version of its image.
+IMAGE_LABEL = "kubernetes.azure.com/node-image-version"
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _INSTANCE = re.compile(r"vmss([0-9a-z]{6})$")
@@ -27,10 +31,20 @@ def cluster_key(cluster_id: str) -> str:
     return clean if clean == text else f"{clean}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
+def scale_set(cluster: Cluster, pool: NodePool) -> str:
+    """Return the name of a pool's scale set: `aks-<pool>-<8 digits>-vmss`."""
+    digits = int(hashlib.sha256(resource_key(cluster.id).encode()).hexdigest(), 16) % 10**8
+    return f"aks-{pool.name}-{digits:08}-vmss"
+
+
 def node_name(cluster: Cluster, pool: NodePool, instance: int) -> str:
     """Return the name of a pool's node: `aks-<pool>-<8 digits>-vmss00000N`, N to base 36 as scale sets count."""
-    digits = int(hashlib.sha256(resource_key(cluster.id).encode()).hexdigest(), 16) % 10**8
-    return f"aks-{pool.name}-{digits:08}-vmss{_base36(instance):0>6}"
+    return f"{scale_set(cluster, pool)}{_base36(instance):0>6}"
+
+
+def image_version(number: int) -> str:
+    """Return the version of a node image: a lab's node runs slash24 itself, so newer images are told by a number."""
+    return f"slash24-{__version__}-{number}"
 
 
 def pool_of(node: str) -> str:
@@ -70,6 +84,7 @@ def node_labels(cluster: Cluster, pool: NodePool, name: str, vnet_name: str) -> 
         "kubernetes.azure.com/network-name": vnet_name,
         "kubernetes.azure.com/network-resourcegroup": resource_group(pool.subnet_id),
         "kubernetes.azure.com/network-subnet": subnet,
+        IMAGE_LABEL: image_version(pool.image),
         "kubernetes.azure.com/os-sku": "Ubuntu",
         "kubernetes.azure.com/podnetwork-type": "overlay",
         "kubernetes.io/arch": "amd64",

@@ -32,7 +32,10 @@ _RESTART_S = (0.1, 10.0)  # first and longest pause before a part that ended is 
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """What a node is started with. `disk` is its folder on the machine; `cgroup` its group, if there is one."""
+    """What a node is started with. `disk` is its folder on the machine; `cgroup` its group, if there is one.
+
+    version: what its kubelet says of itself, v1.37.1.
+    """
 
     name: str
     netns: str
@@ -44,6 +47,7 @@ class NodeSpec:
     address: str
     labels: dict[str, str]
     max_pods: int
+    version: str
     taints: list[dict[str, str]] = field(default_factory=list)
     provider_id: str = ""
     lease_s: int = 40
@@ -174,5 +178,6 @@ def _run_kubelet(spec: NodeSpec) -> None:
         provider_id=spec.provider_id,
         lease_s=spec.lease_s,
         masked_paths=tuple(spec.masked_paths),
+        version=spec.version,
     )
     asyncio.run(run_kubelet(config))

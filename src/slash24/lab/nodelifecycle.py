@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from slash24.errors import NotFoundError
-from slash24.lab import events
+from slash24.lab.events import Recorder
 from slash24.lab.eviction import Eviction
 from slash24.lab.readiness import condition, is_ready
 from slash24.store.objects import ClusterObjects, Object, now
@@ -42,6 +42,7 @@ class NodeLifecycle:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._objects = objects
+        self._events = Recorder(objects, _COMPONENT)
         self._grace_s = grace_s
         self._clock = clock
         self._wall = wall
@@ -127,9 +128,7 @@ class NodeLifecycle:
         """Take note, in a node that was Ready and in its pods, that it isn't any more."""
         name = node["metadata"]["name"]
         log.info("node %s: %s", name, condition(node, "Ready").get("message"))
-        events.record(
-            self._objects, _COMPONENT, node, "Normal", "NodeNotReady", f"Node {name} status is now: NodeNotReady"
-        )
+        self._events.normal(node, "NodeNotReady", f"Node {name} status is now: NodeNotReady")
         for pod in self._objects.list("pods", field_selector=f"spec.nodeName={name}"):
             if condition(pod, "Ready").get("status") == "True":
                 metadata = pod["metadata"]

@@ -36,10 +36,11 @@ class Nodes:
             address=str(nic.address),
             labels=node_labels(cluster, pool, nic.owner, vnet_name),
             max_pods=pool.max_pods,
-            taints=[_taint(text) for text in pool.taints],
+            taints=[read_taint(text) for text in pool.taints],
             provider_id=f"azure://{cluster.id}/{pool.name}/{instance_of(nic.owner)}",
             lease_s=lease_s,
             masked_paths=[str(self._paths.home)],
+            version=f"v{pool.version}",
         )
         pid = self._zygote.start_node(spec)
         self._record(nic.owner).write_text(f"{pid} {process.started_at(pid)}")
@@ -85,7 +86,8 @@ def remove_namespace(path: Path) -> None:
     netns.delete(path)
 
 
-def _taint(text: str) -> dict[str, str]:
+def read_taint(text: str) -> dict[str, str]:
+    """Return az's `key=value:Effect` as a Node has it."""
     head, _, effect = text.rpartition(":")
     key, _, value = head.partition("=")
     return {"key": key, "effect": effect} | ({"value": value} if value else {})

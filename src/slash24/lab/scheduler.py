@@ -13,7 +13,7 @@ from contextlib import suppress
 from fractions import Fraction
 
 from slash24.errors import NotFoundError
-from slash24.lab import events
+from slash24.lab.events import Recorder
 from slash24.lab.placement import Amounts, NodeView, refusal, requests_of, shortages, view_node, why_nowhere
 from slash24.store.database import DiskFullError
 from slash24.store.objects import ClusterObjects, ConflictError, ExpiredError, Object, now
@@ -64,6 +64,7 @@ class Scheduler:
 
     def __init__(self, objects: ClusterObjects) -> None:
         self._objects = objects
+        self._events = Recorder(objects, _NAME)
         self._nodes: dict[str, NodeView] = {}
         self._loads: defaultdict[str, _Load] = defaultdict(_Load)  # by node
         self._bound: dict[Key, tuple[str, Amounts]] = {}  # pods that have not ended -> their node, what they ask for
@@ -206,7 +207,7 @@ class Scheduler:
             self._pending[key] = pod
             raise
         self._move(key, node, asked)
-        self._event(pod, "Normal", "Scheduled", f"Successfully assigned {key[0]}/{key[1]} to {node}")
+        self._events.normal(pod, "Scheduled", f"Successfully assigned {key[0]}/{key[1]} to {node}")
 
     async def _report(self) -> None:
         """Tell the pods that fit nowhere; each message once."""
@@ -222,10 +223,7 @@ class Scheduler:
             with suppress(ConflictError, NotFoundError):
                 refused = pod | {"status": _scheduled(pod, "False", "Unschedulable", message)}
                 self._objects.replace("pods", refused)
-                self._event(pod, "Warning", "FailedScheduling", message)
-
-    def _event(self, pod: Object, kind: str, reason: str, message: str) -> None:
-        events.record(self._objects, _NAME, pod, kind, reason, message)
+                self._events.warning(pod, "FailedScheduling", message)
 
 
 def _key(item: Object) -> Key:

@@ -1,0 +1,1 @@
+"""The autoscaler: its decisions, and its loop over a real store."""

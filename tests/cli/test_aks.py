@@ -196,7 +196,7 @@ def test_a_failed_build_says_at_which_step_and_leaves_nothing(run: Run, lab: Fak
 @pytest.mark.usefixtures("lab")
 def test_options_without_networking_are_kept(run: Run) -> None:
     line = (
-        "aks create -g rg -n c1 --node-count 1 --tier standard --kubernetes-version 1.33.1 --node-osdisk-size 64 "
+        "aks create -g rg -n c1 --node-count 1 --tier standard --kubernetes-version 1.36.1 --node-osdisk-size 64 "
         "--nodepool-labels a=b c=d --tags x=y z --zones 1 2 --enable-oidc-issuer --enable-addons monitoring "
         "--enable-managed-identity --attach-acr acr --network-policy none --outbound-type loadBalancer "
         "--load-balancer-sku Standard --node-resource-group my-nodes --client-secret s3cret"
@@ -205,7 +205,7 @@ def test_options_without_networking_are_kept(run: Run) -> None:
     assert result.code == 0, result.err
     shown = json.loads(result.out)
     assert shown["sku"] == {"tier": "standard"}
-    assert shown["kubernetesVersion"] == "1.33.1"
+    assert shown["kubernetesVersion"] == "1.36.1"
     assert shown["oidcIssuerProfile"] == {"enabled": True}
     assert shown["nodeResourceGroup"] == "my-nodes"
     assert shown["tags"] == {"x": "y", "z": ""}

@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from slash24.azure import clusters, groups, pools, vnets
+from slash24.azure import clusters, groups, pools, power, upgrades, vnets
 from slash24.azure.context import POLL_MS, Arm, Call, Handler, answer, listing
 from slash24.azure.errors import ArmError, Json, from_slash24
-from slash24.azure.ids import CLUSTERS, GROUPS, POOLS, SUBNETS, VNETS, parse
+from slash24.azure.ids import CLUSTERS, CONTAINERS, GROUPS, POOLS, SUBNETS, VNETS, parse
 from slash24.azure.operations import Operations
 from slash24.azure.provisioner import Provisioner
 from slash24.errors import Slash24Error
@@ -97,11 +97,17 @@ _HANDLERS: dict[tuple[str, str, bool], Handler] = {
     ("DELETE", CLUSTERS, False): clusters.delete_cluster,
     ("POST", f"{CLUSTERS}/listclusterusercredential", True): clusters.list_credentials,
     ("POST", f"{CLUSTERS}/listclusteradmincredential", True): clusters.list_credentials,
+    ("POST", f"{CLUSTERS}/stop", True): power.stop_cluster,
+    ("POST", f"{CLUSTERS}/start", True): power.start_cluster,
+    ("GET", f"{CLUSTERS}/upgradeprofiles", False): upgrades.get_cluster_upgrades,
+    ("GET", f"{CONTAINERS.lower()}/locations/kubernetesversions", True): upgrades.list_versions,
     ("GET", POOLS, True): pools.list_pools,
     ("GET", POOLS, False): pools.get_pool,
     ("PUT", POOLS, False): pools.put_pool,
     ("DELETE", POOLS, False): pools.delete_pool,
     ("GET", f"{POOLS}/machines", True): pools.list_machines,
+    ("POST", f"{POOLS}/upgradenodeimageversion", True): pools.upgrade_image,
+    ("GET", f"{POOLS}/upgradeprofiles", False): upgrades.get_pool_upgrades,
 }
 _OPERATIONS = {"locations/operations": _get_operation, "locations/operationresults": _get_operation_result}
 

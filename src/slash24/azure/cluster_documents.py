@@ -8,6 +8,7 @@ from slash24.azure.body import array, mapping, merged, number, text, texts
 from slash24.azure.context import stable_uuid
 from slash24.azure.errors import ArmError, Json, invalid_parameter
 from slash24.azure.pool_documents import complete_pool, pool_value
+from slash24.azure.versions import judge_upgrade, resolve
 from slash24.core.addresses import parse_prefix
 from slash24.core.autoscaling import read_profile, write_profile
 from slash24.core.topology import KUBERNETES_VERSION, Cluster, Transport, resource_key
@@ -39,17 +40,21 @@ def complete(body: Json, resource_id: str, group: str, old: Json | None) -> Json
         old["properties"] if old else {}, {**asked, "networkProfile": None, "agentPoolProfiles": None}
     )
     properties["networkProfile"] = _network_profile(mapping(asked, "networkProfile"), old)
-    properties["agentPoolProfiles"] = _pools(asked, old)
+    before = old["properties"]["currentKubernetesVersion"] if old else ""
+    version = text(asked, "kubernetesVersion", before or KUBERNETES_VERSION)
+    current = resolve(version, before)
+    if before:
+        judge_upgrade(before, current)
+    properties["agentPoolProfiles"] = _pools(asked, old, current)
     _fill_autoscaler(properties)
-    version = text(asked, "kubernetesVersion", old["properties"]["kubernetesVersion"] if old else KUBERNETES_VERSION)
     prefix = text(properties, "dnsPrefix", f"{name[:10]}-{group[:16]}-000000")
     digest = hashlib.sha256(resource_key(resource_id).encode()).hexdigest()[:8]
     properties.update(
         {
             "provisioningState": "Succeeded",
-            "powerState": {"code": "Running"},
+            "powerState": mapping(old["properties"], "powerState") if old else {"code": "Running"},
             "kubernetesVersion": version,
-            "currentKubernetesVersion": version,
+            "currentKubernetesVersion": current,
             "dnsPrefix": prefix,
             "fqdn": f"{prefix}-{digest}.hcp.{location}.azmk8s.io",
             "nodeResourceGroup": text(properties, "nodeResourceGroup", node_group_name(group, name, location)),
@@ -161,11 +166,13 @@ def _block_prefix(own: Json) -> int:
     return 24 if value is None else value
 
 
-def _pools(asked: Json, old: Json | None) -> list[Json]:
-    """Return all pools: those asked for laid over those that are there; a pool that isn't named stays."""
+def _pools(asked: Json, old: Json | None, version: str) -> list[Json]:
+    """Return all pools: those asked for laid over those that are there; a pool that isn't named stays.
+
+    version: the control plane's, which a new pool has as well.
+    """
     before: list[Json] = old["properties"]["agentPoolProfiles"] if old else []
     pools = {pool["name"]: pool for pool in before}
-    version = old["properties"]["kubernetesVersion"] if old else text(asked, "kubernetesVersion", KUBERNETES_VERSION)
     subnet = next((str(pool.get("vnetSubnetID", "")) for pool in before), "")
     for body in array(asked, "agentPoolProfiles"):
         if not isinstance(body, dict):
@@ -206,6 +213,13 @@ def with_counts(document: Json, counts: Mapping[str, int]) -> Json:
         for pool in document["properties"]["agentPoolProfiles"]
     ]
     return {**document, "properties": {**document["properties"], "agentPoolProfiles": pools}}
+
+
+def with_power(document: Json, code: str) -> Json:
+    """Return the document with the power state Running or Stopped, its pools too."""
+    power = {"code": code}
+    pools = [{**pool, "powerState": power} for pool in document["properties"]["agentPoolProfiles"]]
+    return {**document, "properties": {**document["properties"], "powerState": power, "agentPoolProfiles": pools}}
 
 
 def with_state(document: Json, state: str, pools: tuple[str, ...] | None = None) -> Json:

@@ -1,6 +1,7 @@
 """Managed clusters: create, change, delete, and their credentials."""
 
 import base64
+from typing import Any
 
 from starlette.responses import Response
 
@@ -11,7 +12,8 @@ from slash24.azure.context import Arm, Call, accepted, answer, listing, operatio
 from slash24.azure.documents import group_document
 from slash24.azure.errors import ArmError, Json, as_info, group_not_found, not_found, refuse
 from slash24.azure.ids import CLUSTERS, CONTAINERS, cluster_id, group_id, subnet_id
-from slash24.azure.judging import counts, request_of
+from slash24.azure.judging import counts, is_upgraded, request_of, with_surge
+from slash24.azure.pool_documents import find_pool, pool_resource
 from slash24.azure.provisioner import Report
 from slash24.azure.unbuilt import refuse_unbuilt
 from slash24.plan import Operation, check
@@ -141,14 +143,20 @@ def _create(arm: Arm, call: Call, document: Json) -> Response:
 
 
 def change_cluster(
-    arm: Arm, call: Call, old: Json, new: Json, *, operation: Operation = Operation.SCALE, shown: Json | None = None
+    arm: Arm, call: Call, old: Json, new: Json, *, operation: Operation = Operation.SCALE, pool: str = ""
 ) -> Response:
-    """Judge a change of a cluster that stands, then answer and make it. shown: the body, if it is not the cluster's."""
-    findings = check(request_of(arm, new, old, operation=operation))
+    """Judge a change of a cluster that stands, then answer and make it. pool: the one to show, "" for the cluster."""
+    doing = _doing(old, new)
+    check_running(old, doing.lower())
+    findings = check(request_of(arm, with_surge(old, new), old, operation=operation))
     refuse(findings)
+
+    def shown(document: Json) -> Json:
+        found = find_pool(document, pool)
+        return pool_resource(document, found) if found else document
+
     if call.dry_run:
-        return answer(shown or new)
-    doing = "Scaling" if counts(old) != counts(new) else "Updating"
+        return answer(shown(new))
     touched = tuple(
         pool["name"]
         for pool in new["properties"]["agentPoolProfiles"]
@@ -159,6 +167,9 @@ def change_cluster(
         try:
             await arm.provisioner.ensure_cluster(cluster_value(new), report)
         except Exception:
+            if doing == "Upgrading":  # there is no way back to an older version: the next change goes on
+                arm.resources.put(with_state(new, "Failed", touched))
+                raise
             report("undo the change")
             arm.resources.put(with_state(old, "Updating"))
             await arm.provisioner.ensure_cluster(cluster_value(old), report)
@@ -166,9 +177,40 @@ def change_cluster(
             raise
         arm.resources.put(new)
 
-    arm.resources.put(with_state(new, doing, touched))
+    begun_as = with_state(new, doing, touched)
+    arm.resources.put(begun_as)
     base = operations_base(call.path.subscription, CONTAINERS, old["location"])
     begun = arm.operations.begin(
         base, doing, work, resource_ids=[old["id"]], warnings=[as_info(finding) for finding in findings]
     )
-    return accepted(call, begun, shown or with_state(new, doing, touched), 200)
+    return accepted(call, begun, shown(begun_as), 200)
+
+
+def _doing(old: Json, new: Json) -> str:
+    """Return what a change is, by the provisioning state that AKS has meanwhile."""
+    before = {pool["name"]: pool for pool in old["properties"]["agentPoolProfiles"]}
+    pairs = [(before[pool["name"]], pool) for pool in new["properties"]["agentPoolProfiles"] if pool["name"] in before]
+    for was, pool in pairs:
+        if was["powerState"] != pool["powerState"]:
+            return "Stopping" if pool["powerState"]["code"] == "Stopped" else "Starting"
+    if _control_plane(old) != _control_plane(new) or any(is_upgraded(was, pool) for was, pool in pairs):
+        return "Upgrading"
+    return "Scaling" if counts(old) != counts(new) else "Updating"
+
+
+def _control_plane(document: Json) -> Any:
+    return document["properties"]["currentKubernetesVersion"]
+
+
+def check_running(document: Json, doing: str) -> None:
+    """Raise Azure's error if a cluster is stopped: nothing but start and delete can be done to it."""
+    properties = document["properties"]
+    if properties["powerState"]["code"] == "Stopped":
+        raise ArmError(
+            400,
+            "OperationNotAllowed",
+            f"managed cluster is in Provisioning State({properties['provisioningState']}) and Power State(Stopped), "
+            f"{doing} cannot be performed",
+            why="a stopped cluster can only be started or deleted",
+            fix=f"slash24 aks start -g {document['id'].split('/')[4]} -n {document['name']}",
+        )

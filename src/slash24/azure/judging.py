@@ -7,6 +7,7 @@ from slash24.azure.ids import is_subnet_id, name_of, vnet_of
 from slash24.core.addresses import parse_prefix
 from slash24.core.topology import resource_key
 from slash24.plan import ClusterRequest, Operation, PoolRequest, SubnetFacts
+from slash24.plan.surge import surge_nodes
 
 _SHOW_ID = "slash24 network vnet subnet show -g RG --vnet-name VNET -n SUBNET --query id -o tsv"
 
@@ -120,3 +121,24 @@ def _network_of(arm: Arm, subnets: list[str]) -> Json:
 
 def counts(document: Json) -> dict[str, int]:
     return {pool["name"]: pool["count"] for pool in document["properties"]["agentPoolProfiles"]}
+
+
+def is_upgraded(old: Json, new: Json) -> bool:
+    """Return whether a change gives the nodes of a pool another version, or another image."""
+    return any(old.get(name) != new.get(name) for name in ("currentOrchestratorVersion", "nodeImageVersion"))
+
+
+def with_surge(old: Json, new: Json) -> Json:
+    """Return the cluster as big as it gets while its pools are upgraded: each has its surge then."""
+    before = {pool["name"]: pool for pool in old["properties"]["agentPoolProfiles"]}
+    pools = []
+    for pool in new["properties"]["agentPoolProfiles"]:
+        was = before.get(pool["name"])
+        extra = 0
+        if was is not None and is_upgraded(was, pool) and pool["powerState"]["code"] == "Running":
+            extra = surge_nodes(pool["upgradeSettings"]["maxSurge"], pool["count"])
+        raised = {"count": pool["count"] + extra}
+        if pool.get("maxCount") is not None:
+            raised["maxCount"] = pool["maxCount"] + extra
+        pools.append({**pool, **raised})
+    return {**new, "properties": {**new["properties"], "agentPoolProfiles": pools}}

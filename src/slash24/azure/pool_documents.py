@@ -2,6 +2,7 @@
 
 from slash24.azure.body import mapping, merged, number, switch, text, texts
 from slash24.azure.errors import ArmError, Json, invalid_parameter
+from slash24.azure.versions import judge_pool_upgrade, resolve
 from slash24.core.models import TRAITS, Model
 from slash24.core.topology import NodePool, UpgradeSettings
 from slash24.lab.names import image_version
@@ -28,10 +29,18 @@ def complete_pool(body: Json, name: str, old: Json | None, version: str, *, subn
             fix="add a node pool with the other value",
         )
     floor = number(pool, "minCount", "agentPoolProfile.minCount")
+    if autoscale and None in (floor, number(pool, "maxCount", "agentPoolProfile.maxCount")):
+        raise ArmError(
+            400,
+            "InvalidParameter",
+            "Please specify both min-count and max-count when --enable-cluster-autoscaler enabled",
+            target="agentPoolProfile.maxCount",
+            fix="--min-count 1 --max-count 3",
+        )
     mode = text(pool, "mode", default_mode).capitalize()
+    pool["name"] = name
     pool.update(
         {
-            "name": name,
             "count": count if count is not None else (floor if autoscale and floor is not None else 1),
             "vmSize": text(pool, "vmSize", VM_SIZE),
             "osDiskSizeGB": number(pool, "osDiskSizeGB") or 128,
@@ -44,19 +53,34 @@ def complete_pool(body: Json, name: str, old: Json | None, version: str, *, subn
             "osType": "Linux",
             "osSKU": text(pool, "osSKU", "Ubuntu"),
             "orchestratorVersion": text(pool, "orchestratorVersion", version),
-            "currentOrchestratorVersion": text(pool, "orchestratorVersion", version),
+            "currentOrchestratorVersion": _version(pool, old, version),
             "upgradeSettings": _upgrade_settings(mapping(pool, "upgradeSettings"), mode),
             "enableNodePublicIP": False,
-            "powerState": mapping(pool, "powerState") or {"code": "Running"},
+            "powerState": {"code": _power(pool)},
             "provisioningState": "Succeeded",
             "vnetSubnetID": text(pool, "vnetSubnetID", subnet),
         }
     )
-    pool["nodeImageVersion"] = image_version(image_number(pool))
+    pool["nodeImageVersion"] = image_version(image_number(old or {}))  # nobody sets it but its own upgrade
     for bound in ("minCount", "maxCount"):
         if not autoscale and asked.get(bound) is None:  # the SDKs can't send null when the autoscaler goes off
             pool.pop(bound, None)
     return pool
+
+
+def _version(pool: Json, old: Json | None, control_plane: str) -> str:
+    """Return the full version that a pool's nodes are to have. Raises ArmError."""
+    before = old["currentOrchestratorVersion"] if old else ""
+    current = resolve(text(pool, "orchestratorVersion", control_plane), before)
+    judge_pool_upgrade(pool["name"], before, current, control_plane)
+    return current
+
+
+def _power(pool: Json) -> str:
+    code = text(mapping(pool, "powerState"), "code", "Running", "powerState.code").capitalize()
+    if code not in ("Running", "Stopped"):
+        raise invalid_parameter("powerState.code", f"{code!r} is neither Running nor Stopped")
+    return code
 
 
 def _upgrade_settings(asked: Json, mode: str) -> Json:

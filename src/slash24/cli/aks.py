@@ -8,7 +8,10 @@ import click
 
 from slash24.azure.ids import cluster_id, group_id
 from slash24.cli.aks_create import create
+from slash24.cli.aks_power import start, stop
 from slash24.cli.aks_tables import CLUSTER_COLUMNS
+from slash24.cli.aks_update import update
+from slash24.cli.aks_upgrade import get_upgrades, get_versions, upgrade
 from slash24.cli.az_shape import container_shape
 from slash24.cli.command import Group
 from slash24.cli.nodepool import nodepool
@@ -29,8 +32,8 @@ def aks() -> None:
     """Clusters. The options are `az aks`'s."""
 
 
-aks.add_command(create)
-aks.add_command(nodepool)
+for _command in (create, nodepool, update, upgrade, get_upgrades, get_versions, stop, start):
+    aks.add_command(_command)
 
 
 @aks.command(

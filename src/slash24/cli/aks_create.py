@@ -19,6 +19,7 @@ from slash24.cli.aks_tables import CLUSTER_COLUMNS
 from slash24.cli.az_shape import container_shape
 from slash24.cli.command import Choice, Command, Several
 from slash24.cli.group import group_location
+from slash24.cli.pool_options import profile_option, read_profile_option
 from slash24.cli.ui import Ui, common, dry_run_option, in_group, no_wait_option, pairs
 from slash24.errors import Slash24Error
 from slash24.plan.rules.names import CLUSTER_NAME_TEXT, az_count_fault, az_pool_name_fault
@@ -71,6 +72,7 @@ _VERSION = re.compile(r"\d+\.\d+(\.\d+)?")
 @click.option("--vnet-subnet-id", help="Subnet of the nodes.  [default: a managed VNet 10.224.0.0/12]")
 @click.option("--transport", type=Choice(["encapsulated", "routed"]), help=_TRANSPORT_HELP)
 @click.option("--block-prefix", type=int, help="Prefix length of a node's block: slash24's own.  [default: 24]")
+@profile_option
 @click.option("--tags", cls=Several, help="Tags: key=value.")
 @with_kept(CREATE_KEPT)
 @with_unbuilt(CREATE_UNBUILT)
@@ -165,6 +167,9 @@ def create_body(location: str, given: dict[str, Any]) -> dict[str, Any]:
         "identity": {"type": "SystemAssigned"},
         "properties": {"networkProfile": profile},
     }
+    settings = read_profile_option(given["cluster_autoscaler_profile"])
+    if settings:
+        body["properties"]["autoScalerProfile"] = settings
     place_kept(CREATE_KEPT, given, body, pool)
     body["properties"]["agentPoolProfiles"] = [pool]
     return body

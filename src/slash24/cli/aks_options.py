@@ -100,7 +100,6 @@ CREATE_KEPT = (
     _kept("--fqdn-subdomain", "properties.fqdnSubdomain"),
     _kept("--auto-upgrade-channel", "properties.autoUpgradeProfile.upgradeChannel"),
     _kept("--node-os-upgrade-channel", "properties.autoUpgradeProfile.nodeOSUpgradeChannel"),
-    _kept("--cluster-autoscaler-profile --ca-profile", "properties.autoScalerProfile", "many"),
     _kept("--node-provisioning-mode", "properties.nodeProvisioningProfile.mode"),
     _kept("--node-provisioning-default-pools", "properties.nodeProvisioningProfile.defaultNodePools"),
     _kept("-d --node-osdisk-diskencryptionset-id", "properties.diskEncryptionSetID"),
@@ -174,10 +173,6 @@ ADD_KEPT = (
     _kept("--priority", "pool.scaleSetPriority"),
     _kept("--eviction-policy", "pool.scaleSetEvictionPolicy"),
     _kept("--spot-max-price", "pool.spotMaxPrice"),
-    _kept("--max-surge", "pool.upgradeSettings.maxSurge"),
-    _kept("--max-unavailable", "pool.upgradeSettings.maxUnavailable"),
-    _kept("--drain-timeout", "pool.upgradeSettings.drainTimeoutInMinutes", "int"),
-    _kept("--node-soak-duration", "pool.upgradeSettings.nodeSoakDurationInMinutes", "int"),
     _kept("--undrainable-node-behavior", "pool.upgradeSettings.undrainableNodeBehavior"),
     _kept("--scale-down-mode", "pool.scaleDownMode"),
     _kept("--tags", "pool.tags", "many"),
@@ -310,7 +305,7 @@ def with_kept(kept: tuple[Kept, ...]) -> Callable[[Callable[..., Any]], Callable
 _SHOWN = {
     "--node-vm-size": "Size of the nodes; kept, means nothing here.",
     "--generate-ssh-keys": "Taken; nodes here have no ssh.",
-    "--kubernetes-version": "Kept; the embedded API has one version.",
+    "--kubernetes-version": "Version of Kubernetes that nodes and control plane say they are.",
 }
 
 
@@ -394,4 +389,4 @@ def place_kept(kept: tuple[Kept, ...], given: Mapping[str, Any], cluster: Json, 
 
 
 def _is_mapping(one: Kept) -> bool:
-    return one.place in ("properties.autoScalerProfile", "pool.tags")
+    return one.place == "pool.tags"

@@ -78,7 +78,7 @@ def spread(args: Iterable[str], several: set[str]) -> list[str]:
             result.append(argument)
             fresh = False
     # The article's command line ends in a backslash; pasted without a line after it, that is an argument.
-    if result and result[-1].strip() in ("\\", ""):
+    if result and result[-1].strip() in ("\\", "") and result[-2:-1] != [name]:
         result.pop()
     return result
 

@@ -5,18 +5,16 @@ from typing import Any
 import click
 
 from slash24.azure.ids import cluster_id, is_resource_id
+from slash24.cli import nodepool_change
 from slash24.cli.aks_options import ADD_KEPT, ADD_UNBUILT, place_kept, with_kept, with_unbuilt
 from slash24.cli.aks_tables import POOL_COLUMNS
 from slash24.cli.az_shape import container_shape
 from slash24.cli.command import Choice, Group, Several
-from slash24.cli.ui import Ui, common, complete_clusters, dry_run_option, in_group, never_asks, no_wait_option
+from slash24.cli.nodepool_change import cluster_option, pool_option, pool_path
+from slash24.cli.pool_options import upgrade_options, upgrade_settings
+from slash24.cli.ui import Ui, common, dry_run_option, in_group, never_asks, no_wait_option
 from slash24.errors import NotFoundError, Slash24Error
 from slash24.plan.rules.names import az_count_fault, az_pool_name_fault
-
-_cluster = click.option(
-    "--cluster-name", required=True, shell_complete=complete_clusters, help="Name of the cluster.", metavar="CLUSTER"
-)
-_name = click.option("-n", "--name", "--nodepool-name", "name", required=True, help="Name of the node pool.")
 
 
 @click.group(cls=Group, examples=["slash24 aks nodepool add -g rg --cluster-name c1 -n apps --node-count 2"])
@@ -24,8 +22,14 @@ def nodepool() -> None:
     """Node pools of a cluster."""
 
 
-def _path(ui: Ui, group: str, cluster: str, pool: str) -> str:
-    return f"{cluster_id(ui.subscription, group, cluster)}/agentPools/{pool}"
+for _command in (
+    nodepool_change.update,
+    nodepool_change.upgrade,
+    nodepool_change.get_upgrades,
+    nodepool_change.stop,
+    nodepool_change.start,
+):
+    nodepool.add_command(_command)
 
 
 @nodepool.command(
@@ -36,8 +40,8 @@ def _path(ui: Ui, group: str, cluster: str, pool: str) -> str:
     ]
 )
 @in_group()
-@_cluster
-@_name
+@cluster_option
+@pool_option
 @click.option("-c", "--node-count", type=int, default=3, show_default=True, help="Nodes.")
 @click.option("--mode", type=Choice(["System", "User"]), default="User", show_default=True, help="Kind of pool.")
 @click.option("-m", "--max-pods", type=int, help="Pods a node takes, 10 to 250.  [default: 250]")
@@ -47,6 +51,7 @@ def _path(ui: Ui, group: str, cluster: str, pool: str) -> str:
 @click.option("--labels", cls=Several, help="Labels of the nodes: key=value.")
 @click.option("--node-taints", help="Taints of the nodes: key=value:Effect,...")
 @click.option("--vnet-subnet-id", help="Subnet of the nodes.  [default: the first pool's]")
+@upgrade_options
 @with_kept(ADD_KEPT)
 @with_unbuilt(ADD_UNBUILT)
 @no_wait_option
@@ -69,8 +74,11 @@ def add(ui: Ui, resource_group: str, cluster_name: str, name: str, no_wait: bool
     if fault:
         raise Slash24Error(fault)
     pool = pool_fields(given, given["labels"], given["node_taints"]) | {"mode": given["mode"]}
+    settings = upgrade_settings(given)
+    if settings:
+        pool["upgradeSettings"] = settings
     place_kept(ADD_KEPT, given, {}, pool)
-    path = _path(ui, resource_group, cluster_name, name)
+    path = pool_path(ui, resource_group, cluster_name, name)
     if dry_run:
         ui.dry_run("PUT", path, {"properties": pool})
         return
@@ -86,7 +94,7 @@ def add(ui: Ui, resource_group: str, cluster_name: str, name: str, no_wait: bool
 
 @nodepool.command("list", examples=["slash24 aks nodepool list -g rg --cluster-name c1"])
 @in_group()
-@_cluster
+@cluster_option
 @common
 def list_pools(ui: Ui, resource_group: str, cluster_name: str) -> None:
     """List the node pools of a cluster."""
@@ -96,18 +104,18 @@ def list_pools(ui: Ui, resource_group: str, cluster_name: str) -> None:
 
 @nodepool.command(examples=["slash24 aks nodepool show -g rg --cluster-name c1 -n nodepool1 -o json"])
 @in_group()
-@_cluster
-@_name
+@cluster_option
+@pool_option
 @common
 def show(ui: Ui, resource_group: str, cluster_name: str, name: str) -> None:
     """Show a node pool."""
-    ui.show(container_shape(ui.session().get(_path(ui, resource_group, cluster_name, name))), POOL_COLUMNS)
+    ui.show(container_shape(ui.session().get(pool_path(ui, resource_group, cluster_name, name))), POOL_COLUMNS)
 
 
 @nodepool.command(examples=["slash24 aks nodepool scale -g rg --cluster-name c1 -n apps --node-count 5"])
 @in_group()
-@_cluster
-@_name
+@cluster_option
+@pool_option
 @click.option("-c", "--node-count", type=int, default=3, show_default=True, help="Nodes that the pool shall have.")
 @no_wait_option
 @dry_run_option
@@ -116,7 +124,7 @@ def scale(
     ui: Ui, resource_group: str, cluster_name: str, name: str, node_count: int, no_wait: bool, dry_run: bool
 ) -> None:
     """Give a node pool another number of nodes."""
-    path = _path(ui, resource_group, cluster_name, name)
+    path = pool_path(ui, resource_group, cluster_name, name)
     pool = ui.session().get(path)
     if pool["properties"].get("enableAutoScaling"):
         raise Slash24Error("Cannot scale cluster autoscaler enabled node pool.")
@@ -132,15 +140,15 @@ def scale(
 
 @nodepool.command(examples=["slash24 aks nodepool delete -g rg --cluster-name c1 -n apps"])
 @in_group()
-@_cluster
-@_name
+@cluster_option
+@pool_option
 @never_asks
 @no_wait_option
 @dry_run_option
 @common
 def delete(ui: Ui, resource_group: str, cluster_name: str, name: str, no_wait: bool, dry_run: bool) -> None:
     """Delete a node pool with its nodes. As az, it doesn't ask."""
-    path = _path(ui, resource_group, cluster_name, name)
+    path = pool_path(ui, resource_group, cluster_name, name)
     if dry_run:
         ui.dry_run("DELETE", path)
         return

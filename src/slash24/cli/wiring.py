@@ -54,6 +54,7 @@ def build_app(lab: Lab, store: ObjectStore, arm: Arm, token: str) -> Starlette:
         authenticate=lab.authenticate,
         nodes=KubeletSockets(lab.paths),
         toleration_s=lab.patience.toleration_s,
+        version=lab.kubernetes_version,
     )
     azure = create_arm_app(arm, authenticate=is_user)
     return Starlette(

@@ -20,14 +20,16 @@ from slash24.lab.documents import cluster_document, read_cluster, read_vnet, vne
 from slash24.lab.drain import DrainError, drain_all
 from slash24.lab.fabric import Internet, Port, VNetNamespace
 from slash24.lab.kubeapi import verbs
+from slash24.lab.kubeapi.status import StatusError
 from slash24.lab.kubeconfig import kubeconfig
 from slash24.lab.names import cluster_key, instance_of, node_name, pool_of
 from slash24.lab.nodelifecycle import NodeLifecycle
 from slash24.lab.nodes import Nodes, remove_namespace
 from slash24.lab.paths import LabPaths
-from slash24.lab.readiness import is_ready, wait_until_ready
-from slash24.lab.scaling import PoolScaler, keep_counts, with_counts
+from slash24.lab.readiness import expect_report, is_ready, wait_until_ready
+from slash24.lab.scaling import ClusterMachines, keep_counts, with_counts
 from slash24.lab.scheduler import Scheduler
+from slash24.lab.upgrade import outdated, upgrade_pool
 from slash24.lab.zygote import ControllerSpec, Zygote, log_folder
 from slash24.store.allocations import Allocations, Nic
 from slash24.store.objects import ClusterObjects, ObjectStore
@@ -167,7 +169,7 @@ class Lab:
     # Clusters
 
     async def ensure_cluster(self, cluster: Cluster, report: Report) -> None:
-        """Make the lab match `cluster`: nodes are added and removed, the new ones waited for.
+        """Make the lab match `cluster`: nodes are added, removed and upgraded, and waited for; power follows.
 
         What was added is taken away again if it fails; what goes is drained first. An autoscaled pool keeps the number
         of nodes that its autoscaler gave it.
@@ -184,12 +186,22 @@ class Lab:
                 with ExitStack() as undo:
                     await self._ensure_nodes(key, running, report, undo)
                     undo.pop_all()
+            for pool in running.cluster.pools:
+                own = [nic.owner for nic in self.nics(key) if pool_of(nic.owner) == pool.name]
+                if old := outdated(running.objects, pool, own):
+                    await upgrade_pool(running.objects, pool, old, ClusterMachines(self, key), report)
+            if cluster.stopped:
+                report("stopping the control plane")
+                self._stop_control_plane(key, running)
         finally:
             self._start_autoscaler(key)
 
     def _ensure_control_plane(self, key: str, cluster: Cluster, report: Report) -> RunningCluster:
         if key in self.clusters:
             running = self.clusters[key]
+            if running.cluster.stopped and not cluster.stopped:
+                report("starting the control plane")
+                self._start_control_plane(key, running)
             self._store(key, running, cluster)
             return running
         report(f"control plane of {cluster.name}")
@@ -275,7 +287,7 @@ class Lab:
         if running is None or running.autoscaler or running.cluster.stopped:
             return
         if any(pool.autoscale for pool in running.cluster.pools):
-            running.autoscaler = asyncio.create_task(Autoscaler(running.objects, PoolScaler(self, key)).run())
+            running.autoscaler = asyncio.create_task(Autoscaler(running.objects, ClusterMachines(self, key)).run())
 
     async def _stop_autoscaler(self, running: RunningCluster) -> None:
         """End the autoscaler, in the middle of what it does."""
@@ -316,15 +328,38 @@ class Lab:
                 self._store(key, running, before)
                 raise
 
-    async def remove_nodes(self, key: str, names: Sequence[str]) -> None:
-        """Remove nodes, and let their pools have so many fewer."""
+    async def remove_nodes(self, key: str, names: Sequence[str], *, counted: bool) -> None:
+        """Remove nodes; `counted` lets their pools have so many fewer."""
         async with self._changing:
             running = self.clusters[key]
             self._remove_nodes(running, [nic for nic in self.nics(key) if nic.owner in names])
             counts = {pool.name: pool.count for pool in running.cluster.pools}
-            for name in names:
+            for name in names if counted else ():
                 counts[pool_of(name)] -= 1
             self._store(key, running, with_counts(running.cluster, counts))
+
+    async def add_nodes(self, key: str, pool: str, count: int) -> list[str]:
+        """Add nodes to a pool beyond its count; return their names when they are Ready. All of them, or none."""
+        async with self._changing:
+            with ExitStack() as undo:
+                added = await self._add_nodes(key, self.clusters[key], {pool: count}, lambda _title: None, undo)
+                undo.pop_all()
+                return added
+
+    async def reimage_nodes(self, key: str, names: Sequence[str]) -> None:
+        """Give nodes new disks, and boot them as their pools are now; return when they are Ready.
+
+        Name, address, Node object and block stay.
+        """
+        async with self._changing:
+            running = self.clusters[key]
+            nics = [nic for nic in self.nics(key) if nic.owner in names]
+            for nic in nics:
+                self._nodes.remove(nic.owner)
+                self._allocations.set_stopped(nic.owner, False)
+                expect_report(running.objects, nic.owner)
+            await self._boot(running, nics)
+            await wait_until_ready(running.objects, names)
 
     async def delete_cluster(self, cluster_id: str, report: Report) -> None:
         """Remove a cluster with its nodes and objects. Gone is fine."""
@@ -339,9 +374,7 @@ class Lab:
             self._remove_nodes(running, nics)
             if running:
                 report("removing the control plane")
-                for task in running.tasks:
-                    task.cancel()
-                self._zygote.stop_controller(key)
+                self._stop_control_plane(key, running)
                 self.store.drop_cluster(key)
             self._allocations.remove("cluster", key)
 
@@ -362,8 +395,10 @@ class Lab:
         return kubeconfig(running.cluster.name, server=server, token=running.admin, ca_pem=self._ca_pem)
 
     def authenticate(self, cluster: str, token: str) -> str | None:
-        """Return the user that a token names in a cluster, None if it names nobody."""
+        """Return the user that a token names in a cluster, None if it names nobody. Raises StatusError when stopped."""
         running = self.clusters.get(cluster)
+        if running and running.cluster.stopped and not running.tasks:
+            raise StatusError("ServiceUnavailable", f"the cluster {running.cluster.name} is stopped: slash24 aks start")
         if running and secrets.compare_digest(token, running.admin):
             return "clusterAdmin"
         if running and secrets.compare_digest(token, running.member):
@@ -374,21 +409,35 @@ class Lab:
         objects = self.store.cluster(key)
         running = RunningCluster(cluster, number, admin, member, objects, [])
         self.clusters[key] = running
-        running.tasks.append(asyncio.create_task(Scheduler(objects).run()))
-        lifecycle = NodeLifecycle(objects, grace_s=self.patience.node_grace_s)
+        if not cluster.stopped:
+            self._start_control_plane(key, running)
+        return running
+
+    def _start_control_plane(self, key: str, running: RunningCluster) -> None:
+        running.tasks.append(asyncio.create_task(Scheduler(running.objects).run()))
+        lifecycle = NodeLifecycle(running.objects, grace_s=self.patience.node_grace_s)
         running.tasks.append(asyncio.create_task(lifecycle.run()))
-        if cluster.transport == "routed":
+        if running.cluster.transport == "routed":
             running.tasks.append(asyncio.create_task(self._route_blocks(key, running)))
         self._zygote.start_controller(
             ControllerSpec(
                 cluster=key,
                 server=f"{self.url}/clusters/{key}",
-                token=member,
+                token=running.member,
                 ca_file=str(self.paths.ca),
                 log=str(log_folder(self.paths.root) / f"controller-{key}.log"),
             )
         )
-        return running
+
+    def _stop_control_plane(self, key: str, running: RunningCluster) -> None:
+        for task in running.tasks:
+            task.cancel()
+        running.tasks.clear()
+        self._zygote.stop_controller(key)
+
+    def kubernetes_version(self, key: str) -> str:
+        """Return the version that a cluster's control plane has, 1.37.1."""
+        return self.clusters[key].cluster.version
 
     def _prepare_objects(self, running: RunningCluster) -> None:
         cluster = running.cluster

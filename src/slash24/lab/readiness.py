@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
-from slash24.errors import TimeoutExpiredError
-from slash24.store.objects import ClusterObjects
+from slash24.errors import NotFoundError, TimeoutExpiredError
+from slash24.store.objects import ClusterObjects, now
 
 #: A lab's node needs a second or two; a loaded machine more.
 PATIENCE_S = 60.0
@@ -36,6 +37,20 @@ async def wait_until_ready(objects: ClusterObjects, names: Iterable[str], patien
             why="a node is Ready only after a packet crossed its dataplane",
             fix="look into `slash24 lab status`, and the node's log folder that it names",
         ) from None
+
+
+def expect_report(objects: ClusterObjects, name: str) -> None:
+    """Note that nobody knows how a node is until it reports again, as Kubernetes' node controller does."""
+
+    def change(node: dict[str, Any]) -> dict[str, Any]:
+        for one in node.get("status", {}).get("conditions", ()):
+            if one.get("type") == "Ready":
+                one |= {"status": "Unknown", "reason": "NodeStatusUnknown",
+                        "message": "Kubelet stopped posting node status.", "lastTransitionTime": now()}  # fmt: skip
+        return node
+
+    with suppress(NotFoundError):
+        objects.update("nodes", name, change)
 
 
 def condition(node: dict[str, Any], kind: str) -> dict[str, Any]:

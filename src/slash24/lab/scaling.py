@@ -1,4 +1,4 @@
-"""Counts of pools that an autoscaler sets, and the lab as that autoscaler sees it."""
+"""Counts of pools that an autoscaler sets; one cluster of a lab, as its autoscaler and its upgrades see it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,21 +24,23 @@ def keep_counts(asked: Cluster, present: Cluster) -> Cluster:
     )
 
 
-class _Lab(Protocol):
-    @property
-    def clusters(self) -> Mapping[str, "_Running"]: ...
-    def spare(self, key: str, pool: NodePool) -> tuple[int, str]: ...
-    async def resize(self, key: str, pool: str, count: int) -> None: ...
-    async def remove_nodes(self, key: str, names: Sequence[str]) -> None: ...
-
-
 class _Running(Protocol):
     @property
     def cluster(self) -> Cluster: ...
 
 
-class PoolScaler:
-    """One cluster of a lab, for its autoscaler."""
+class _Lab(Protocol):
+    @property
+    def clusters(self) -> Mapping[str, _Running]: ...
+    def spare(self, key: str, pool: NodePool) -> tuple[int, str]: ...
+    async def resize(self, key: str, pool: str, count: int) -> None: ...
+    async def add_nodes(self, key: str, pool: str, count: int) -> list[str]: ...
+    async def reimage_nodes(self, key: str, names: Sequence[str]) -> None: ...
+    async def remove_nodes(self, key: str, names: Sequence[str], *, counted: bool) -> None: ...
+
+
+class ClusterMachines:
+    """The nodes of the cluster `key` of a lab. `remove` takes them out of their pools' counts, `drop` doesn't."""
 
     def __init__(self, lab: _Lab, key: str) -> None:
         self._lab = lab
@@ -55,4 +57,13 @@ class PoolScaler:
         await self._lab.resize(self._key, pool, count)
 
     async def remove(self, nodes: Sequence[str]) -> None:
-        await self._lab.remove_nodes(self._key, nodes)
+        await self._lab.remove_nodes(self._key, nodes, counted=True)
+
+    async def add(self, pool: str, count: int) -> list[str]:
+        return await self._lab.add_nodes(self._key, pool, count)
+
+    async def reimage(self, nodes: Sequence[str]) -> None:
+        await self._lab.reimage_nodes(self._key, nodes)
+
+    async def drop(self, nodes: Sequence[str]) -> None:
+        await self._lab.remove_nodes(self._key, nodes, counted=False)

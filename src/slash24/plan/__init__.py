@@ -9,10 +9,11 @@
 from slash24.plan import rules as _rules  # noqa: F401  they register themselves
 from slash24.plan.finding import Finding, Problem, Report, Severity, Unchecked, UnknownFact, known
 from slash24.plan.outbound import Acns, LoadBalancer, NatGateway
-from slash24.plan.pool import PoolRequest, surge_nodes
+from slash24.plan.pool import PoolRequest
 from slash24.plan.request import ClusterRequest, Operation, default_dns_ip
 from slash24.plan.rulebook import Rule, check, examine, rule, rules, versions
 from slash24.plan.source import RULEBOOK_DAY, Source
+from slash24.plan.surge import surge_nodes
 from slash24.plan.vnet import NsgRule, PeerCluster, SubnetFacts
 
 __all__ = [

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 
 from slash24.plan.finding import UnknownFact, known
+from slash24.plan.surge import DEFAULT_SURGE, surge_nodes
 
-DEFAULT_SURGE = "10%"  # docs/sources.md#surge
 _SURGE = re.compile(r"(\d+)(%?)")
 
 
@@ -68,19 +68,3 @@ def surge_fault(max_surge: str) -> str:
     if found is None:
         return "--max-surge should be an int or percentage"
     return "" if int(found[1]) > 0 else "--max-surge must be positive"
-
-
-def surge_nodes(max_surge: str, nodes: int) -> int:
-    """Return how many nodes an upgrade of `nodes` adds at once (docs/sources.md#surge).
-
-    max_surge: a number or a percentage, which is rounded up; "" is 10 %. One at least, and never more than `nodes`.
-    Raises ValueError if it is neither.
-
-    >>> surge_nodes("", 40), surge_nodes("50%", 5), surge_nodes("9", 4)
-    (4, 3, 4)
-    """
-    found = _SURGE.fullmatch(max_surge or DEFAULT_SURGE)
-    if found is None:
-        raise ValueError(f"max surge {max_surge!r} is neither a number nor a percentage")
-    wanted = -(-nodes * int(found[1]) // 100) if found[2] else int(found[1])
-    return min(nodes, max(1, wanted))

@@ -8,12 +8,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from slash24.lab.kubeapi import discovery
 
 
-def about_server(path: str, prefix: str, accept: str) -> Response | None:
-    """Answer what asks about the server itself; None if `path` doesn't."""
+def about_server(path: str, prefix: str, accept: str, version: str) -> Response | None:
+    """Answer what asks about the server itself, of Kubernetes' `version`; None if `path` doesn't."""
     if path in ("/healthz", "/readyz", "/livez"):
         return PlainTextResponse("ok")
     if path == "/version":
-        return JSONResponse(discovery.VERSION)
+        return JSONResponse(discovery.version(version))
     if path in ("/api", "/apis"):
         if "as=APIGroupDiscoveryList" in accept and "v=v2" in accept:
             text = json.dumps(discovery.aggregated(core=path == "/api"))

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from slash24.core.topology import KUBERNETES_VERSION
 from slash24.errors import Slash24Error
 from slash24.lab.kubeapi import portforward, protobuf, streams, verbs
 from slash24.lab.kubeapi.about import about_server, review
@@ -41,11 +42,19 @@ _MOST_BYTES = 3 << 20  # kube-apiserver's own limit of a request's body
 class KubernetesApi:
     """The app: plain ASGI, since routing by patterns would cost as much as the requests themselves."""
 
-    def __init__(self, store: ObjectStore, authenticate: Authenticate, nodes: NodeGateway, toleration_s: int) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        authenticate: Authenticate,
+        nodes: NodeGateway,
+        toleration_s: int,
+        version: Callable[[str], str],
+    ) -> None:
         self._store = store
         self._authenticate = authenticate
         self._nodes = nodes
         self._toleration_s = toleration_s
+        self._version = version
         self._resumed: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,7 +72,9 @@ class KubernetesApi:
             if cluster not in self._resumed:
                 self._resumed.add(cluster)
                 resume(objects)
-            return await _answer(request, objects, cluster, user, self._nodes, self._toleration_s)
+            prefix, accept = request.scope.get("root_path", ""), request.headers.get("accept", "")
+            about = about_server(_path(request.scope), prefix, accept, self._version(cluster))
+            return about or await _answer(request, objects, cluster, user, self._nodes, self._toleration_s)
         except StatusError as error:
             refusal = error
         except DiskFullError as error:
@@ -107,14 +118,20 @@ class KubernetesApi:
 
 
 def create_app(
-    store: ObjectStore, *, authenticate: Authenticate, nodes: NodeGateway, toleration_s: int = 300
+    store: ObjectStore,
+    *,
+    authenticate: Authenticate,
+    nodes: NodeGateway,
+    toleration_s: int = 300,
+    version: Callable[[str], str] = lambda _cluster: KUBERNETES_VERSION,
 ) -> KubernetesApi:
     """Return the app, for `Mount("/clusters/{cluster}", app)`.
 
     authenticate: (cluster, token) -> user, None if nobody's. nodes: the way to the kubelets. A new cluster's namespaces
-    are made by `verbs.prepare_cluster`. toleration_s: how long new pods stay on a node that is not ready.
+    are made by `verbs.prepare_cluster`. toleration_s: how long new pods stay on a node that is not ready. version:
+    cluster -> Kubernetes' version.
     """
-    return KubernetesApi(store, authenticate, nodes, toleration_s)
+    return KubernetesApi(store, authenticate, nodes, toleration_s, version)
 
 
 def _path(scope: Scope) -> str:
@@ -127,10 +144,6 @@ async def _answer(
     request: Request, objects: ClusterObjects, cluster: str, user: str, nodes: NodeGateway, toleration_s: int
 ) -> Response:
     path = _path(request.scope)
-    prefix = request.scope.get("root_path", "")
-    about = about_server(path, prefix, request.headers.get("accept", ""))
-    if about is not None:
-        return about
     if request.method == "POST" and path.rpartition("/")[2].startswith("selfsubject"):
         return JSONResponse(review(await _body(request), user), 201)
     target = read_path(path)

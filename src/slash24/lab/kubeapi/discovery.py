@@ -7,10 +7,6 @@ from slash24.lab.kubeapi.kinds import KINDS, VERBS, Kind
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 #: An empty OpenAPI v2 document: no bytes are a valid empty protobuf message. kubectl wants the dot in the type.
 OPENAPI_V2 = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-VERSION = {
-    "major": "1", "minor": "37", "gitVersion": "v1.37.0+slash24", "gitCommit": "", "gitTreeState": "clean",
-    "buildDate": "", "goVersion": "", "compiler": "", "platform": "linux/amd64",
-}  # fmt: skip
 _SUBRESOURCE_VERBS = {
     "status": ["get", "patch", "update"], "binding": ["create"], "eviction": ["create"], "log": ["get"],
     "exec": ["create", "get"], "attach": ["create", "get"], "portforward": ["create", "get"], "finalize": ["update"],
@@ -29,6 +25,15 @@ def _response_kind(kind: Kind, subresource: str) -> dict[str, str]:
     if subresource == "eviction":
         return _EVICTION
     return {"group": kind.group, "version": kind.version, "kind": "Binding" if subresource == "binding" else kind.kind}
+
+
+def version(kubernetes: str) -> dict[str, str]:
+    """Return what `/version` answers for a control plane of that version, 1.37.1."""
+    major, minor, *_ = kubernetes.split(".")
+    return {
+        "major": major, "minor": minor, "gitVersion": f"v{kubernetes}+slash24", "gitCommit": "",
+        "gitTreeState": "clean", "buildDate": "", "goVersion": "", "compiler": "", "platform": "linux/amd64",
+    }  # fmt: skip
 
 
 def groups() -> list[tuple[str, str]]:

@@ -124,7 +124,7 @@ class Ui:
         finally:
             progress.clear()
         self.warn(document.get("warnings", []))
-        if time.monotonic() - began > 0.5 and document.get("steps"):
+        if len(document.get("steps", ())) > 1:
             progress.done("done", time.monotonic() - began)
 
     def forget_deleted_clusters(self) -> None:

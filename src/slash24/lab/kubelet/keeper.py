@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 from slash24.errors import Slash24Error
 from slash24.lab.kubelet import commands, container, files, images, spec
-from slash24.lab.kubelet.backoff import FIRST_S, RESET_S, Backoff
 from slash24.lab.kubelet.container import START_ERROR, Ended, Run, StartError, identify
 from slash24.lab.kubelet.downward import Facts
 from slash24.lab.kubelet.ending import Ending
@@ -16,15 +15,13 @@ from slash24.lab.kubelet.environment import environment
 from slash24.lab.kubelet.handlers import HandlerError, Handlers, Outcome
 from slash24.lab.kubelet.host import Host
 from slash24.lab.kubelet.launch import compile_launch
-from slash24.lab.kubelet.messages import duration
 from slash24.lab.kubelet.probes import Probe, Prober
 from slash24.lab.kubelet.sandbox import Sandbox
 from slash24.lab.kubelet.status import ContainerState
 from slash24.lab.kubelet.volumes import Volumes
+from slash24.lab.kubelet.waiting import Waiting
 
 Json = dict[str, Any]
-
-_PULL_SEEN_S = 1.0  # how long ErrImagePull shows before ImagePullBackOff
 
 
 class _Pod(Protocol):
@@ -54,15 +51,12 @@ class Keeper:
         self.state = ContainerState(self.name, str(manifest.get("image", "")))
         self.run: Run | None = None
         self._pod = pod
-        self._restarts = Backoff()
-        self._pulls = Backoff()
+        self._waiting = Waiting(self.state, spec.title(pod.pod), self._event)
         self._env: dict[str, str] | None = None
         self._prober: Prober | None = None
         self._post_start: asyncio.Task[Outcome] | None = None
         self._ending: tuple[Ending, asyncio.Task[None]] | None = None
         self._started = 0.0
-        self._told_of = 0.0  # the pause whose event was recorded
-        self._shown_until = 0.0  # till when a failed pull shows as such
 
     @property
     def succeeded(self) -> bool:
@@ -112,13 +106,8 @@ class Keeper:
             self._take_end(run)
         if self.finished:
             return None
-        left_s = self._shown_until - time.monotonic()
+        left_s = self._waiting.left_s()
         if left_s > 0:
-            return left_s
-        due = max(self._restarts.due, self._pulls.due)
-        left_s = due - time.monotonic()
-        if left_s > 0:
-            self._show_pause(due)
             return left_s
         return await self._start()
 
@@ -128,7 +117,7 @@ class Keeper:
         state = self.state
         image = images.find(state.image)
         if image is None:
-            return self._fail_pull()
+            return self._waiting.fail_pull()
         attempt = state.restarts + 1 if state.ended is not None else 0
         container_id = identify(self._pod.uid, self.name, attempt)
         sandbox, began = self._pod.sandbox, files.now()
@@ -143,10 +132,7 @@ class Keeper:
                 pidns=self._pod.pidns_of(str(self.manifest.get("targetContainerName") or "")),
             )  # fmt: skip
         except (Slash24Error, ValueError, TypeError, KeyError, AttributeError) as error:
-            state.waiting = ("CreateContainerConfigError", str(error))
-            self._event("Warning", "Failed", f"Error: {error}")
-            self._restarts.due = time.monotonic() + FIRST_S
-            return FIRST_S
+            return self._waiting.fail_configuration(error)
         _, refused = spec.capabilities(self.manifest)
         if refused:
             text = f"the lab gives no container {', '.join(refused)}: the machine is the user's own"
@@ -174,8 +160,7 @@ class Keeper:
 
     def retry_configuration(self) -> None:
         """Try again at once what failed for something that may have come meanwhile."""
-        if self.state.waiting and self.state.waiting[0] == "CreateContainerConfigError":
-            self._restarts.due = 0.0
+        self._waiting.retry_configuration()
 
     def _environment(self) -> dict[str, str]:
         pod = self._pod.pod
@@ -305,39 +290,7 @@ class Keeper:
         """Note how the last run ended, and when the next may begin."""
         state = self.state
         state.started_at, state.waiting, state.ended, state.ready, state.started = "", None, ended, False, False
-        if self._started and time.monotonic() - self._started > RESET_S:
-            self._restarts.reset()
-        self._restarts.fail(at_once=True)
-
-    # What it waits for
-
-    def _fail_pull(self) -> float:
-        state, why = self.state, images.pull_error(self.state.image)
-        self._pulls.fail()
-        self._shown_until = time.monotonic() + _PULL_SEEN_S
-        state.waiting = ("ErrImagePull", why)
-        self._event("Normal", "Pulling", f'Pulling image "{state.image}"')
-        self._event("Warning", "Failed", f'Failed to pull image "{state.image}": {why}')
-        self._event("Warning", "Failed", "Error: ErrImagePull")
-        return _PULL_SEEN_S
-
-    def _show_pause(self, due: float) -> None:
-        state, first_time = self.state, self._told_of != due
-        self._told_of = due
-        if images.find(state.image) is None:
-            text = f'Back-off pulling image "{state.image}"'
-            state.waiting = ("ImagePullBackOff", f"{text}: {images.pull_error(state.image)}")
-            if first_time:
-                self._event("Normal", "BackOff", text)
-                self._event("Warning", "Failed", "Error: ImagePullBackOff")
-            return
-        if state.waiting and state.waiting[0] == "CreateContainerConfigError":
-            return
-        pod = spec.title(self._pod.pod)
-        pause = duration(self._restarts.pause_s)
-        state.waiting = ("CrashLoopBackOff", f"back-off {pause} restarting failed container={self.name} pod={pod}")
-        if first_time:
-            self._event("Warning", "BackOff", f"Back-off restarting failed container {self.name} in pod {pod}")
+        self._waiting.note_end(time.monotonic() - self._started if self._started else 0.0)
 
     def _watch(self, run: Run) -> None:
         if run.ended is not None:

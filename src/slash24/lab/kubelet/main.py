@@ -16,10 +16,10 @@ from typing import Any
 from slash24.kube.client import KubeClient, Mirror
 from slash24.lab.kubelet import cni
 from slash24.lab.kubelet.configuration import Configuration
-from slash24.lab.kubelet.container import MASKED, Launcher
 from slash24.lab.kubelet.events import Recorder
 from slash24.lab.kubelet.groups import PodGroups
 from slash24.lab.kubelet.host import Host
+from slash24.lab.kubelet.launcher import MASKED, Launcher
 from slash24.lab.kubelet.node import NodeFacts, NodeReporter
 from slash24.lab.kubelet.sandbox import PodFiles, Sandbox, Sandboxes
 from slash24.lab.kubelet.server import Server

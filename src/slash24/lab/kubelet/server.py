@@ -16,8 +16,9 @@ from typing import Any
 
 from slash24.errors import Slash24Error
 from slash24.lab.kubelet import forwarding, logs
-from slash24.lab.kubelet.container import Launcher, Run, StartError
+from slash24.lab.kubelet.container import Run, StartError
 from slash24.lab.kubelet.keeper import Keeper
+from slash24.lab.kubelet.launcher import Launcher
 from slash24.lab.kubelet.messages import failure
 from slash24.lab.kubelet.worker import Worker
 

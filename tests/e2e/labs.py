@@ -99,6 +99,17 @@ class LabUnderTest:
         """Return the pid of a node's agent or kubelet: a child of its first process."""
         return children(self.first_process(node))[f"slash24-{part}"]
 
+    def part_of_server(self, name: str) -> int | None:
+        """Return the pid of the server's zygote or of a controller (`control`): of its process group."""
+        group = self.status()["server"]["pid"]
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                pid, _, rest = path.read_text().partition(" (")
+                found, _, fields = rest.rpartition(") ")
+                if found == f"slash24-{name}" and int(fields.split()[2]) == group and fields[0] != "Z":
+                    return int(pid)
+        return None
+
     @contextmanager
     def frozen(self, *nodes: str) -> Iterator[None]:
         """Stop the agents of these nodes meanwhile, so that they repair nothing."""

@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import time
 from collections.abc import Callable
 
@@ -114,3 +115,22 @@ def test_after_a_kill_at_any_moment_every_view_of_the_lab_says_the_same(
         story.run(*story.act())
     lab.wait_until_ready()
     assert not differences(lab.paths), story.told
+
+
+def test_a_zygote_or_a_controller_that_is_killed_is_followed_by_another(new_lab: Callable[..., LabUnderTest]) -> None:
+    lab = new_lab("--nodes", "1")
+    node = lab.status()["clusters"][0]["nodes"][0]["name"]
+    first = lab.first_process(node)
+
+    def kill(part: str) -> None:
+        killed = lab.part_of_server(part)
+        assert killed
+        os.kill(killed, signal.SIGKILL)
+        assert eventually(lambda: lab.part_of_server(part) not in (None, killed))
+
+    kill("control")
+    kill("zygote")
+    assert eventually(lambda: lab.part_of_server("control")), "a zygote takes the controllers along"
+    lab.run("aks", "scale", "-g", "rg-lab", "-n", "lab", "--node-count", "2", "--quiet")
+    assert lab.first_process(node) == first
+    assert eventually(lambda: not differences(lab.paths)), differences(lab.paths)

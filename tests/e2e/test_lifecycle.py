@@ -41,7 +41,7 @@ def test_a_second_start_says_that_the_lab_runs_and_changes_nothing(lab: LabUnder
 def test_the_end_of_a_lab_leaves_nothing(new_lab: NewLab) -> None:
     before = network_namespaces()
     lab = new_lab("--nodes", "2", "--pods-per-node", "2")
-    assert network_namespaces() > before and lab.remains()
+    assert network_namespaces() - before and lab.remains()
     lab.down()
     assert lab.remains() == []
     # Others may start and stop namespaces of theirs meanwhile; ours are among the new ones that processes are in.

@@ -49,7 +49,7 @@ def main() -> None:
             # Once more, inside: for the controllers, and for users' commands that go inside.
             listeners.append(_listen(listeners[0].getsockname()[1]))
         lock.sign(locked, pid)
-        zygote = Zygote()  # before threads and the event loop, which a fork must not copy
+        zygote = Zygote(locked)  # before threads and the event loop, which a fork must not copy
         asyncio.run(_serve(paths, listeners, zygote, pid, options.ready_fd))
     except Slash24Error as error:
         _tell(options.ready_fd, {"error": error.message, "why": error.why, "fix": error.fix, "exit": error.exit_code})

@@ -84,6 +84,7 @@ class Lab:
         What is half made is for the next change of it to finish or to remove: a row is in the database before what it
         stands for is made, and until that is gone. `start_nodes` starts the nodes that ended meanwhile.
         """
+        self._watch_zygote()
         machines.serve(self.paths.netns("internet"))
         for key, (number, document) in self._allocations.all("vnet").items():
             self.vnets[key] = self._open_vnet(number, read_vnet(document))
@@ -97,6 +98,18 @@ class Lab:
             if self.vm(key):
                 self._ensure_vm(key)
             vnet.update(vnet.vnet)
+
+    def _watch_zygote(self) -> None:
+        loop = asyncio.get_running_loop()
+
+        def ended() -> None:
+            loop.remove_reader(socket)
+            log.warning("the zygote has ended: another one is started")
+            self._zygote.revive()
+            self._watch_zygote()
+
+        socket = self._zygote.fileno()
+        loop.add_reader(socket, ended)
 
     async def start_nodes(self) -> None:
         """Start the nodes that are down though nobody has stopped them, and end those that somebody has."""

@@ -2,6 +2,7 @@
 
 A forked agent costs 2 MB and a millisecond; one that starts Python by itself costs 12 MB and 40 ms. The server starts
 the zygote before it has threads or an event loop, asks it over a socket, and takes it along when it ends; nodes stay.
+After one that was killed comes one that starts as a program of its own, since a fork must not copy an event loop.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import logging
 import os
 import select
 import socket
+import sys
 import threading
 import time
 import traceback
@@ -40,17 +42,37 @@ class ControllerSpec:
 
 
 class Zygote:
-    """The server's end."""
+    """The server's end. `locked` is the descriptor that holds the lab's lock, which the zygote holds as well."""
 
-    def __init__(self) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def __init__(self, locked: int) -> None:
+        self._locked = locked
         self._lock = threading.Lock()
-        pid = os.fork()
-        if pid == 0:
-            ours.close()
+        self._controllers: dict[str, ControllerSpec] = {}
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._pid = os.fork()
+        if self._pid == 0:
+            self._socket.close()
             _serve(theirs)
         theirs.close()
-        self._socket = ours
+
+    def fileno(self) -> int:
+        """Return what becomes readable, while nobody asks, when the zygote has ended."""
+        return self._socket.fileno()
+
+    def revive(self) -> None:
+        """Start another zygote in the place of one that ended, and the controllers that went with it."""
+        with suppress(ChildProcessError):
+            os.waitpid(self._pid, 0)
+        self._socket.close()
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            words = [sys.executable, "-m", "slash24.lab.zygote", str(theirs.fileno())]
+            for fd in (theirs.fileno(), self._locked):
+                os.set_inheritable(fd, True)
+            self._pid = os.posix_spawn(sys.executable, words, os.environ)
+            os.set_inheritable(self._locked, False)
+        for spec in self._controllers.values():
+            self._ask({"controller": asdict(spec)})
 
     def start_node(self, spec: NodeSpec) -> int:
         """Start a node; return the pid of its first process."""
@@ -58,15 +80,20 @@ class Zygote:
 
     def start_controller(self, spec: ControllerSpec) -> int:
         """Start a cluster's controller, which is started again whenever it ends; return its first pid."""
+        self._controllers[spec.cluster] = spec
         return int(self._ask({"controller": asdict(spec)}))
 
     def stop_controller(self, cluster: str) -> None:
+        self._controllers.pop(cluster, None)
         self._ask({"stop": cluster})
 
     def _ask(self, request: dict[str, Any]) -> Any:
         with self._lock:
-            self._socket.send(json.dumps(request).encode())
-            answer = json.loads(self._socket.recv(1 << 16) or b'{"error": "the zygote is gone"}')
+            try:
+                self._socket.send(json.dumps(request).encode())
+                answer = json.loads(self._socket.recv(1 << 16) or b'{"error": "the zygote is gone"}')
+            except ConnectionError as error:
+                raise ZygoteError("the zygote is gone", fix="try again: another one starts") from error
         if "error" in answer:
             raise ZygoteError(answer["error"])
         return answer["done"]
@@ -151,3 +178,7 @@ def log_folder(root: Path) -> Path:
     folder = root / "log"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+if __name__ == "__main__":
+    _serve(socket.socket(fileno=int(sys.argv[1])))

@@ -268,12 +268,13 @@ def forecast_growth(ui: Ui, plan: Plan, growth: float, start: datetime | None) -
 @plan.command(examples=["slash24 plan diff today.toml tomorrow.toml"])
 @click.argument("before", type=click.Path())
 @click.argument("after", type=click.Path())
+@click.option("--cluster", metavar="NAME", help="The one cluster of the plans that is meant.")
 @common
-def diff(ui: Ui, before: str, after: str) -> int:
+def diff(ui: Ui, before: str, after: str, cluster: str | None) -> int:
     """Compare two plan files; say what AKS makes of the change. Exit code 1 if they differ."""
     from slash24.plan.difference import compare
 
-    old, new = (plan_of_file(name).one for name in (before, after))
+    old, new = (plan_of_file(name, cluster).one for name in (before, after))
     found = compare(old, new)
     changes = [{"setting": one.setting, "before": one.before, "after": one.after} for one in found.changes]
     errors = [{"code": one.code, "message": one.message, "fix": one.fix} for one in found.findings]

@@ -118,9 +118,10 @@ def plan_of(**asked: Any) -> Plan:
     return Plan(tuple(_with_options(request, asked) for request in requests), day)
 
 
-def plan_of_file(name: str) -> Plan:
-    """Return the plan of a file alone, judged as of today."""
-    return plan_of(**dict.fromkeys(_NAMES) | {"operation": "create", "file": name, **dict.fromkeys(_SEVERAL, ())})
+def plan_of_file(name: str, cluster: str | None) -> Plan:
+    """Return the plan of a file alone, or one cluster of it, judged as of today."""
+    nothing = dict.fromkeys(_NAMES) | dict.fromkeys(_SEVERAL, ())
+    return plan_of(**nothing | {"operation": "create", "file": name, "cluster": cluster})
 
 
 def write_file(name: str, content: bytes) -> None:

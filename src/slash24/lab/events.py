@@ -70,6 +70,6 @@ def _reference(item: Mapping[str, Any]) -> Object:
     if item["kind"] == "Node":  # as a kubelet writes it, so that `kubectl describe node` finds both
         return {"kind": "Node", "apiVersion": "v1", "name": metadata["name"], "uid": metadata["name"]}
     return {
-        "kind": item["kind"], "apiVersion": item["apiVersion"], "namespace": metadata.get("namespace", ""),
+        "kind": item["kind"], "apiVersion": "v1", "namespace": metadata.get("namespace", ""),
         "name": metadata["name"], "uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"],
     }  # fmt: skip

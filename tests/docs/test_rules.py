@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from slash24.plan import RULEBOOK_DAY, Rule, rules
+from tests.docs.facts import facts
 
 PAGE = Path(__file__).parents[2] / "docs/rules.md"
 
 
 def page() -> str:
     """Return the page as it must be."""
-    return "\n".join([*_head(), *_table(), *_disputes()]) + "\n"
+    return "\n".join([*_head(), *_table(), *_disputes(), *_facts()]) + "\n"
 
 
 def _head() -> Iterator[str]:
@@ -53,6 +54,28 @@ def _disputes() -> Iterator[str]:
     yield ""
     seen = dict.fromkeys((one.code, one.dispute) for one in rules() if one.dispute)
     yield from (f"- **{code}**: {dispute}" for code, dispute in seen)
+
+
+def _facts() -> Iterator[str]:
+    yield ""
+    yield "## What was read, and which rule judges it"
+    yield ""
+    yield "| subject | holds since | what the sources say | rule |"
+    yield "|---|---|---|---|"
+    for fact in facts():
+        judged = ", ".join(fact.codes) or f"no rule, because {fact.reason}"
+        yield f"| {fact.subject} | {fact.day or 'always'} | {fact.text} | {judged} |"
+
+
+def test_every_rule_judges_a_fact_and_every_code_of_a_fact_is_a_rule() -> None:
+    judged = {code for fact in facts() for code in fact.codes}
+    assert judged == {one.code for one in rules()}
+
+
+def test_every_day_on_which_a_rule_changes_is_a_fact() -> None:
+    days = {(code, fact.day) for fact in facts() for code in fact.codes if fact.day}
+    missing = {(one.code, day) for one in rules() for day in (one.since, one.until) if day} - days
+    assert missing == set()
 
 
 def test_the_page_of_rules_is_that_of_the_rulebook() -> None:

@@ -14,6 +14,7 @@ from slash24.plan import (
     PeerCluster,
     PoolRequest,
     check,
+    rules,
 )
 from slash24.plan.demand import static_blocks
 from slash24.plan.rules.capacity import insufficient_subnet_size
@@ -247,3 +248,11 @@ def test_both_names_of_the_second_nat_gateway_are_one() -> None:
     by_sku = overlay(outbound_type="managedNATGateway", nat_gateway=NatGateway(sku="StandardV2"))
     assert codes(update(by_sku, outbound_type="none", nat_gateway=NatGateway())) == set()
     assert codes(update(overlay(outbound_type="managedNATGatewayV2"), outbound_type="loadBalancer")) == {"S24-167"}
+
+
+def test_azures_code_of_a_finding_is_one_that_its_rule_names() -> None:
+    """So that `slash24 explain` finds a rule by each of them."""
+    named = {(one.code, azure) for one in rules() for azure in one.azure}
+    asked = [request for _, request, _ in VECTORS] + [request for _, request, _, _ in TEXTS]
+    told = {(one.code, one.azure) for request in asked for one in check(request) if one.azure}
+    assert told - named == set()

@@ -91,6 +91,7 @@ def kubenet_pod_ranges_stayed(request: ClusterRequest) -> Iterator[Problem]:
     docs("concepts-network-azure-cni-overlay"),
     _UPDATE,
     applies="update",
+    azure=("PropertyChangeNotAllowed",),
 )
 def settings_for_life_stay(request: ClusterRequest) -> Iterator[Problem]:
     """The service CIDR (from Kubernetes 1.33 on ServiceCIDR objects add ranges), a pool's max pods, subnets and OS."""

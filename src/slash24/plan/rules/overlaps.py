@@ -177,6 +177,10 @@ def subnets_avoid_known_networks(request: ClusterRequest) -> Iterator[Problem]:
     "Subnets lie in their VNet, apart from each other",
     docs("concepts-network-ip-address-planning"),
     docs("node-pool-unique-subnet"),
+    azure=(
+        "NetcfgSubnetRangesOverlap",
+        "NetcfgInvalidSubnet",
+    ),
 )
 def subnets_lie_apart(request: ClusterRequest) -> Iterator[Problem]:
     """All pools of a cluster are in one VNet, which is a /8 at most and at least as wide as its subnets."""

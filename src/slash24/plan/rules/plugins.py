@@ -127,6 +127,7 @@ def own_cni_has_a_pod_cidr(request: ClusterRequest) -> Iterator[Problem]:
     _CILIUM,
     _OVERVIEW,
     issue("MicrosoftDocs/azure-aks-docs", 264),
+    azure=("NetworkPolicyNotSupported",),
 )
 def cilium_has_its_plugin(request: ClusterRequest) -> Iterator[Problem]:
     """Cilium is a dataplane of Azure CNI, in each of its address models; it enforces policies by itself. The engine

@@ -127,6 +127,7 @@ def overlay_machines_are_supported(request: ClusterRequest, pool: PoolRequest) -
     docs("configure-kubenet"),
     docs("use-byo-cni"),
     az("agentpool_decorator.py"),
+    azure=("AzureCNIOnlyForWindows",),
 )
 def windows_pools_fit(request: ClusterRequest) -> Iterator[Problem]:
     """kubenet, Cilium and bring-your-own CNI are Linux only; Windows Server 2019 works with node subnet only, and not

@@ -44,7 +44,13 @@ def subnets_are_not_delegated(request: ClusterRequest) -> Iterator[Problem]:
             )
 
 
-@rule("S24-159", "All subnets of a cluster are in one VNet", docs("node-pool-unique-subnet"), _DYNAMIC)
+@rule(
+    "S24-159",
+    "All subnets of a cluster are in one VNet",
+    docs("node-pool-unique-subnet"),
+    _DYNAMIC,
+    azure=("AzureCNISubnetNotDefined",),
+)
 def subnets_are_in_one_vnet(request: ClusterRequest) -> Iterator[Problem]:
     """Nodes of one cluster reach each other by their VNet alone; a pod subnet is in the VNet of its nodes."""
     ids = {known(pool.subnet_id, f"the subnet of pool {pool.name}") for pool in request.pools}

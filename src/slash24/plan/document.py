@@ -14,6 +14,7 @@ pod-cidr = "100.64.0.0/16"
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from slash24.core.addresses import IPNetwork, parse_prefix
@@ -66,8 +67,6 @@ def read_plan(table: Mapping[str, Any], file: str, read_known: ReadKnown) -> tup
 
 def _beside(request: ClusterRequest, all_of_them: Mapping[str, ClusterRequest]) -> ClusterRequest:
     """Return the request with the other clusters of the plan as its neighbours."""
-    from dataclasses import replace
-
     others = tuple(
         PeerCluster(
             name,

@@ -52,10 +52,14 @@ class PoolRequest:
     @property
     def surge(self) -> int:
         """How many nodes an upgrade adds at once, when the pool is at its peak."""
+        return self.surge_at(self.peak)
+
+    def surge_at(self, nodes: int) -> int:
+        """Return how many nodes an upgrade adds when the pool has so many. Raises UnknownFact if max surge is none."""
         given = known(self.max_surge, f"max surge of pool {self.name}")
         if surge_fault(given):
             raise UnknownFact(f"what max surge {given!r} of pool {self.name} means")
-        return surge_nodes(given, self.peak)
+        return surge_nodes(given, nodes)
 
 
 def surge_fault(max_surge: str) -> str:

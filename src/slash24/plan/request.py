@@ -45,8 +45,8 @@ class ClusterRequest:
     plugin: azure, kubenet or none; mode: overlay; dataplane: azure or cilium; policy: none, azure, calico or cilium.
     outbound_type: loadBalancer, userDefinedRouting, managedNATGateway, userAssignedNATGateway, none or block.
     pod_cidrs, service_cidrs, ip_families: one or two, in one order. kubernetes_version: as in 1.33 or 1.33.2.
-    identity: SystemAssigned or UserAssigned. addons: names of `Addon`. load_balancers_internal: private front-end
-    addresses that Services ask for. ip_masq: whether a ConfigMap azure-ip-masq-agent-config of the user's is there.
+    identity: SystemAssigned or UserAssigned. addons: names of `Addon`. internal_frontends: private addresses
+    that Services ask of internal load balancers. ip_masq: whether the user has a ConfigMap azure-ip-masq-agent-config.
     vnet_prefixes, subnets: all of the VNet's, not only the cluster's; empty if nothing is known of them.
     known: peers, on-premises networks and others that pods must reach. others: clusters beside this one.
     current: the cluster as it is, for an update.

@@ -107,7 +107,7 @@ def size(request: ClusterRequest, *, as_of: date | None = None) -> list[Size]:
 def _size(request: ClusterRequest, variant: Variant, as_of: date | None) -> Size:
     each = {pool.name: node_addresses(request, pool) for pool in request.pools}
     now = _total((pool.nodes, each[pool.name]) for pool in request.pools)
-    surge = _total((pool.nodes + _surge_now(pool), each[pool.name]) for pool in request.pools)
+    surge = _total((pool.nodes + pool.surge_at(pool.nodes), each[pool.name]) for pool in request.pools)
     peak_nodes = _nodes((pool.peak + pool.surge, each[pool.name]) for pool in request.pools)
     peak_pods = _pods((pool.peak + pool.surge, each[pool.name]) for pool in request.pools)
     free = _free(request, peak_nodes)
@@ -134,10 +134,6 @@ _SIZING = frozenset({
     "S24-110", "S24-111", "S24-112", "S24-118", "S24-121", "S24-143", "S24-144", "S24-145", "S24-155", "S24-175",
     "S24-176", "S24-191", "S24-192", "S24-193", "S24-194", "S24-195", "S24-196",
 })  # fmt: skip
-
-
-def _surge_now(pool: PoolRequest) -> int:
-    return min(pool.surge, pool.nodes) if pool.nodes else 0
 
 
 def _nodes(counted: Iterable[tuple[int, NodeAddresses]]) -> int:

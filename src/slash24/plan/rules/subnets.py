@@ -64,12 +64,7 @@ def subnets_are_in_one_vnet(request: ClusterRequest) -> Iterator[Problem]:
             azure_text="All agent pools of a cluster must have their subnets in the same virtual network.",
             target=targets.SUBNET,
         )
-    if (
-        "" in ids
-        and len(ids) > 1
-        and any(pool.subnet_id for pool in request.pools)
-        and not all(pool.subnet_id for pool in request.pools)
-    ):
+    if "" in {pool.subnet_id for pool in request.pools} and any(pool.subnet_id for pool in request.pools):
         yield Problem(
             "some pools name a subnet and others don't",
             fix="--vnet-subnet-id for each pool",

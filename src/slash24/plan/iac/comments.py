@@ -31,6 +31,7 @@ def ignores(file: File) -> Iterator[Ignore]:
     if "slash24:ignore" not in file.text or file.suffix == "json":
         return
     lines = file.text.split("\n")
+    targets = _next_things(lines)
     for number, line in enumerate(lines, start=1):
         match = _IGNORE.search(line)
         if match is None:
@@ -38,11 +39,24 @@ def ignores(file: File) -> Iterator[Ignore]:
         words = match[1].replace("*/", " ").replace(",", " ").split()
         codes = [word.upper() for word in words if _CODE.fullmatch(word)]
         reason = " ".join(word for word in words if not _CODE.fullmatch(word))
-        last = number
-        if not line[: match.start()].strip():
-            code = (at for at in range(number + 1, len(lines) + 1) if lines[at - 1].strip()[:1] not in ("", "#", "/"))
-            last = next(code, number)
-            # A command that goes on over lines is one line to its reader: no comment can stand within it.
-            while last < len(lines) and lines[last - 1].rstrip().endswith(("\\", "`")):
-                last += 1
-        yield Ignore(Place(file.name, number), tuple(codes), reason, range(number, last + 1))
+        alone = not line[: match.start()].strip()
+        own = range(number, number + 1)
+        yield Ignore(Place(file.name, number), tuple(codes), reason, targets[number] if alone else own)
+
+
+def _next_things(lines: list[str]) -> list[range]:
+    """Return for each line, counted from 0, the lines of the next thing from there on that is no comment.
+
+    A command that goes on over lines is one thing: no comment can stand within it.
+    """
+    found = [range(0)] * (len(lines) + 1)
+    for number in range(len(lines), 0, -1):
+        line = lines[number - 1].strip()
+        after = found[number]
+        if line[:1] in ("", "#", "/"):
+            found[number - 1] = after
+        elif line.endswith(("\\", "`")) and after.start == number + 1:
+            found[number - 1] = range(number, after.stop)
+        else:
+            found[number - 1] = range(number, number + 1)
+    return found

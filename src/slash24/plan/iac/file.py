@@ -8,7 +8,8 @@ from functools import cached_property
 
 from slash24.plan.iac.node import Place, ReadError
 
-MAX_BYTES = 512 << 10  # of a script or a source file: nobody writes a longer one by hand
+MAX_BYTES = 256 << 10  # of a script or a source file: nobody writes a longer one by hand
+MAX_TERRAFORM_BYTES = 64 << 10  # its grammar is read at about 100 KB a second
 MAX_JSON_BYTES = 8 << 20  # of a plan, a compiled template, a listing
 MAX_NESTING = 100  # of brackets
 
@@ -38,6 +39,7 @@ _BY_SUFFIX = {
     "bicep": Kind.BICEP,
     "bicepparam": Kind.BICEP_PARAMETERS,
 }
+_LIMITS = {"json": MAX_JSON_BYTES, "tf": MAX_TERRAFORM_BYTES, "tfvars": MAX_TERRAFORM_BYTES}
 #: What a folder is searched for.
 SUFFIXES = (*_BY_SUFFIX, "json")
 _AZ_WORD = re.compile(r"(?m)(?:^|[(`;|&]|\$\()\s*az\s+[a-z]")
@@ -62,7 +64,7 @@ class File:
     @cached_property
     def text(self) -> str:
         """The text, lines ended by a newline alone. Raises ReadError if it is none, or too long."""
-        limit = MAX_JSON_BYTES if self.suffix == "json" else MAX_BYTES
+        limit = _LIMITS.get(self.suffix, MAX_BYTES)
         if len(self.data) > limit:
             raise ReadError(f"it is larger than {limit >> 10} KiB", Place(self.name, 1))
         encoding = "utf-16" if self.data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"  # PowerShell writes both

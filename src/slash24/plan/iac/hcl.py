@@ -56,7 +56,10 @@ def parse(file: File) -> Block:
         line = getattr(error, "line", 0)
         line = line if isinstance(line, int) and line > 0 else text.count("\n") + 1
         raise ReadError("Terraform's grammar doesn't go on here", Place(file.name, line)) from error
-    return _Builder().body(tree.children[0], "", (), 1)
+    try:
+        return _Builder().body(tree.children[0], "", (), 1)
+    except RecursionError as error:  # a sum of a thousand terms is a thousand expressions deep
+        raise ReadError("an expression is nested too deep", Place(file.name, 1)) from error
 
 
 @cache

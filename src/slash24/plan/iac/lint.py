@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import product
 
 from slash24.plan.finding import Finding, Severity
-from slash24.plan.iac import armtemplate, azscript, bicep, comments, jsontext, resource, terraform, tfplan
+from slash24.plan.iac import armtemplate, azscript, bicep, comments, hcl, jsontext, resource, terraform, tfplan
 from slash24.plan.iac.az_options import VERSION
 from slash24.plan.iac.expression import Expression
 from slash24.plan.iac.file import File, Kind
@@ -147,11 +149,10 @@ def _finding(
 
 def _terraform(folder: Sequence[File]) -> Iterable[Unit]:
     """Yield a folder as one unit; a file in it that can't be read is a finding, and the others are read without it."""
-    good: list[File] = []
+    good: list[tuple[File, hcl.Block]] = []
     for file in folder:
         try:
-            terraform.Module([file])
-            good.append(file)
+            good.append((file, hcl.parse(file)))
         except ReadError as error:
             yield Unit(Reading(), (_unreadable(error, "Terraform"),))
     if good:
@@ -282,22 +283,20 @@ def _place(found: Found, finding: Finding) -> Place:
 def _without_ignored(
     files: Sequence[File], found: list[Located], ignored: frozenset[str], unjudged: frozenset[str]
 ) -> list[Located]:
-    notes = []
+    notes: list[comments.Ignore] = []
     for file in files:
-        try:
-            notes += list(comments.ignores(file))
-        except ReadError:
-            continue
+        with suppress(ReadError):  # told already
+            notes += comments.ignores(file)
+    covering: dict[tuple[str, int, str], list[comments.Ignore]] = {}
+    for note in notes:
+        for line, code in product(note.lines, note.codes if note.valid else ()):
+            covering.setdefault((note.place.file, line, code), []).append(note)
     kept: list[Located] = []
     for one in found:
-        code = one.finding.code
-        covering = [
-            note for note in notes if note.valid and note.place.file == one.place.file
-            and one.place.line in note.lines and code in note.codes
-        ]  # fmt: skip
-        for note in covering:
-            note.used.add(code)
-        if not covering and code not in ignored:
+        covered = covering.get((one.place.file, one.place.line, one.finding.code), [])
+        for note in covered:
+            note.used.add(one.finding.code)
+        if not covered and one.finding.code not in ignored:
             kept.append(one)
     return kept + [Located(note.place, finding) for note in notes for finding in _bad_ignore(note, unjudged)]
 

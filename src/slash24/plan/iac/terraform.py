@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from slash24.plan.iac import azurerm, functions, hcl
+from slash24.plan.iac import azurerm, functions
 from slash24.plan.iac.expression import Bound, Call, Evaluator, Expression
 from slash24.plan.iac.file import File, Kind
 from slash24.plan.iac.hcl import Block
@@ -51,17 +51,16 @@ class Lazy(Mapping[str, Node]):
 
 @dataclass
 class Module:
-    """The files of one folder, as Terraform takes them together."""
+    """The files of one folder, each with what it says, as Terraform takes them together."""
 
-    files: Sequence[File]
+    files: Sequence[tuple[File, Block]]
     evaluator: Evaluator = field(default_factory=lambda: Evaluator(functions.TERRAFORM))
 
     def __post_init__(self) -> None:
         self._blocks: list[tuple[File, Block]] = []
         self._values: dict[str, tuple[File, Expression]] = {}
         # terraform.tfvars first, *.auto.tfvars in the order of their names: the last one wins, as with Terraform.
-        for file in sorted(self.files, key=lambda file: (file.name.endswith(".auto.tfvars"), file.name)):
-            body = hcl.parse(file)
+        for file, body in sorted(self.files, key=lambda one: (one[0].name.endswith(".auto.tfvars"), one[0].name)):
             if file.kind == Kind.TERRAFORM:
                 self._blocks += [(file, block) for block in body.blocks]
             elif file.name.endswith(("terraform.tfvars", ".auto.tfvars")):
@@ -70,7 +69,7 @@ class Module:
         self._locals = {
             one.name: (file, one.value) for file, block in self._of("locals") for one in block.attributes
         }  # fmt: skip
-        here = Place(self.files[0].name if self.files else "", 1)
+        here = Place(self.files[0][0].name if self.files else "", 1)
         self._roots: dict[str, Node] = {
             "var": Node(Lazy(list(self._variables), self._variable, self._hole("var", "has no default value")), here),
             "local": Node(Lazy(list(self._locals), self._local, self._hole("local", "is not set here")), here),
@@ -81,7 +80,7 @@ class Module:
         return ((file, block) for file, block in self._blocks if block.type == kind)
 
     def _hole(self, root: str, why: str) -> Callable[[str], Node]:
-        place = Place(self.files[0].name if self.files else "", 1)
+        place = Place(self.files[0][0].name if self.files else "", 1)
         return lambda name: Node(Unknown(f"{root}.{name} {why}", f"<{root}.{name}>"), place)
 
     def _variable(self, name: str) -> Node:
@@ -259,6 +258,6 @@ def _pairs(over: Node) -> list[tuple[str, Node]] | None:
     return list(over.value.items()) if isinstance(over.value, Mapping) else None
 
 
-def read_folder(files: Sequence[File]) -> Reading:
-    """Return what the Terraform files of one folder make. Raises ReadError if one can't be read."""
+def read_folder(files: Sequence[tuple[File, Block]]) -> Reading:
+    """Return what the parsed Terraform files of one folder make."""
     return Module(files).read()

@@ -6,6 +6,7 @@ node's block), and drops and counts the others. One cluster's pods are routed in
 port that a packet came in by. What leaves for the internet carries the public address of its NIC's cluster.
 """
 
+import errno
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -273,7 +274,8 @@ class VNetNamespace:
     def pull(self, number: int) -> None:
         """Take the cable out of a port, with the routes through it; its NIC keeps its place, `plug` puts it back."""
         for link in self.netlink.links(f"p{number}"):
-            self.netlink.send(netlink.delete_link(link.index))
+            # The kernel may be at it already: the cable goes with the namespace at its other end.
+            self.netlink.send(netlink.delete_link(link.index), ignore={errno.ENODEV})
 
     def set_path_mtu(self, owner: str, mtu: int) -> None:
         """Give the path to a NIC and its pods a smaller MTU (0: the link's own); senders learn it by ICMP."""
@@ -323,7 +325,7 @@ class VNetNamespace:
     def delete(self) -> None:
         """Remove the namespace, with all its ports."""
         for link in self._internet.netlink.links(self._uplink):
-            self._internet.netlink.send(netlink.delete_link(link.index))
+            self._internet.netlink.send(netlink.delete_link(link.index), ignore={errno.ENODEV})
         self.close()
         netns.delete(self.path)
 

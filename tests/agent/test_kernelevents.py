@@ -8,7 +8,7 @@ import pytest
 
 from slash24.agent.kernelevents import Counts, KernelEvents
 from slash24.dataplane.names import GUARD_TABLE
-from slash24.kernel.monitor import Change
+from slash24.kernel.monitor import ALL_LINKS, Change
 from slash24.kernel.netlink import ROUTE_PROTOCOL
 
 TUNNEL, UPLINK, POD = 3, 2, 40
@@ -49,7 +49,8 @@ class Ears:
         Change("link", POD), Change("link deleted", POD), Change("address", POD), Change("neighbour", POD),
         Change("neighbour deleted", POD), Change("route", 0, 32), Change("route deleted", 0, 32, ROUTE_PROTOCOL),
         Change("route deleted", 0, 24, 99), Change("nft", table="kube-proxy"), Change("transaction"),
-        Change("forwarding", POD), Change("neighbour", TUNNEL, port=OWN_PORT), Change("route", 0, 24, port=OWN_PORT),
+        Change("settings", POD), Change("forwarding", POD), Change("neighbour", TUNNEL, port=OWN_PORT),
+        Change("route", 0, 24, port=OWN_PORT),
     ],
     ids=str,
 )  # fmt: skip
@@ -60,7 +61,8 @@ def test_what_concerns_pods_or_others_wakes_nobody(change: Change) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        Change("settings"), Change("link", TUNNEL), Change("link deleted", TUNNEL), Change("address deleted", TUNNEL),
+        Change("settings"), Change("settings", ALL_LINKS), Change("settings", TUNNEL), Change("link", TUNNEL),
+        Change("link deleted", TUNNEL), Change("address deleted", TUNNEL),
         Change("neighbour", TUNNEL), Change("neighbour deleted", TUNNEL), Change("route", 0, 24, 99),
         Change("neighbour", TUNNEL, port=OTHERS_PORT), Change("forwarding", TUNNEL),
         Change("forwarding deleted", TUNNEL), Change("route deleted", 0, 24, ROUTE_PROTOCOL),

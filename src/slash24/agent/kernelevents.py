@@ -8,6 +8,7 @@ from itertools import chain
 
 from slash24.dataplane.names import TABLES
 from slash24.kernel.monitor import (
+    ALL_LINKS,
     IPV4_ADDRESSES,
     IPV4_ROUTES,
     IPV4_SETTINGS,
@@ -129,8 +130,8 @@ class KernelEvents:
     def _is_ours(self, change: Change) -> bool:
         """Return whether a change is of something that we keep."""
         match change.what:
-            case "settings":
-                return True
+            case "settings":  # of each new pod's link too, which are none of the overlay's business
+                return change.device in (0, ALL_LINKS, self._tunnel, self._uplink)
             case "route":
                 return change.prefix < _POD_PREFIX
             case "route deleted":

@@ -28,6 +28,9 @@ _NAMES = {
     16: "link", 17: "link deleted", 20: "address", 21: "address deleted", 24: "route", 25: "route deleted",
     28: "neighbour", 29: "neighbour deleted", 80: "settings",
 }  # fmt: skip
+_NETCONFA_IFINDEX = 1  # linux/netconf.h
+#: The device of settings that hold for all links: NETCONFA_IFINDEX_ALL.
+ALL_LINKS = -1
 _AF_BRIDGE = 7  # a neighbour of this family is a forwarding entry
 
 
@@ -116,6 +119,16 @@ class TableMonitor(Monitor):
             offset += (length + 3) & ~3
 
 
+def _link_of_settings(attributes: bytes) -> int:
+    offset = 0
+    while offset + 8 <= len(attributes):
+        length, kind, device = struct.unpack_from("=HHi", attributes, offset)
+        if kind == _NETCONFA_IFINDEX:
+            return int(device)
+        offset += max(4, (length + 3) & ~3)
+    return 0
+
+
 def _decode(packet: bytes) -> Iterator[Change]:
     offset = 0
     while offset + 16 <= len(packet):
@@ -128,5 +141,5 @@ def _decode(packet: bytes) -> Iterator[Change]:
         elif what in ("route", "route deleted"):
             yield Change(what, 0, packet[offset + 17], packet[offset + 21], port=port)
         elif what:
-            yield Change(what, port=port)
+            yield Change(what, _link_of_settings(packet[offset + 20 : offset + length]), port=port)
         offset += (length + 3) & ~3

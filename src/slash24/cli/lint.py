@@ -45,7 +45,7 @@ LEVELS = ["error", "warning", "info", "never"]
     help="Exit with 1 from this severity on: error, warning, info, or never.  [default: error]",
 )
 @click.option("--ignore", "ignored", multiple=True, metavar="CODE", help="A rule that nobody wants to hear of.")
-@click.option("--as-of", metavar="DATE", help="Judge by the rules as they stood on that day: 2024-03-30.")
+@click.option("--as-of", metavar="DATE", help="Judge by the rules as they stood on that day.  [default: today]")
 @click.option("--quiet", is_flag=True, help="The report alone: no summary, nothing of what was not checked.")
 def lint(
     files: tuple[str, ...],
@@ -63,12 +63,11 @@ def lint(
     reported as not checked, never guessed. [lint] in slash24.toml may set fail-on and ignore.
     """  # fmt: skip
     from slash24.cli import sources
-    from slash24.cli.project import section
     from slash24.plan.finding import Severity
     from slash24.plan.iac.lint import lint as judge
 
     began = time.monotonic()
-    settings = section("lint")
+    settings = _settings()
     level = fail_on or str(settings.get("fail-on", "error"))
     if level not in LEVELS:
         raise UsageError(f"slash24.toml: fail-on = {level!r} is none of {', '.join(LEVELS)}", fix='fail-on = "error"')
@@ -83,9 +82,20 @@ def lint(
     return 1 if report.fails(None if level == "never" else Severity(level)) else 0
 
 
-def _day(text: str | None) -> date | None:
+def _settings() -> dict[str, Any]:
+    """Return the table [lint] of the project's file. Raises UsageError if it is none."""
+    from slash24.cli.plan_options import load_toml, project_file
+
+    path = project_file()
+    found = load_toml(path).get("lint", {}) if path is not None else {}
+    if not isinstance(found, dict):
+        raise UsageError(f"{path}: lint is no table", fix="write [lint] in a line of its own")
+    return found
+
+
+def _day(text: str | None) -> date:
     try:
-        return date.fromisoformat(text) if text else None
+        return date.fromisoformat(text) if text else date.today()
     except ValueError as error:
         raise UsageError(f"--as-of {text!r} is no date", fix="--as-of 2024-03-30") from error
 

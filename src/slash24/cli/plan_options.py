@@ -103,9 +103,9 @@ def plan_of(**asked: Any) -> Plan:
     from slash24.plan.document import read_plan
 
     requests: tuple[Any, ...] = ()
-    path = Path(asked["file"]) if asked["file"] else _project_file()
+    path = Path(asked["file"]) if asked["file"] else project_file()
     if path is not None:
-        table = _load(path)
+        table = load_toml(path)
         if "plan" in table or asked["file"]:
             requests = read_plan(table.get("plan", {}), str(path), lambda name: _known_file(path.parent / name))
     if not requests:
@@ -136,12 +136,14 @@ def _no_file(name: str) -> list[Any]:
     raise NotFoundError(f"no file {name}")
 
 
-def _project_file() -> Path | None:
+def project_file() -> Path | None:
+    """Return the project's slash24.toml: of this folder, or the nearest above it."""
     here = Path.cwd()
     return next((folder / PROJECT_FILE for folder in (here, *here.parents) if (folder / PROJECT_FILE).is_file()), None)
 
 
-def _load(path: Path) -> dict[str, Any]:
+def load_toml(path: Path) -> dict[str, Any]:
+    """Return what is in a TOML file. Raises NotFoundError, UsageError."""
     try:
         return tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:

@@ -15,11 +15,13 @@ from slash24.plan.iac.lint import lint
 NAMES = ["a.tf", "a.tfvars", "a.bicep", "a.bicepparam", "a.sh", "a.ps1", "a.json", "a.azcli", "noname"]
 #: Pieces of all languages at once: nearer to what a reader looks for than random letters are.
 PIECES = [
-    'resource "azurerm_kubernetes_cluster" "a" {\n', "network_profile {", "}\n", "pod_cidr = ", '"10.0.0.0/16"', "${", "}", "[", "]",
-    "(", ")", "?", ":", "!", "..", ".a", "[*]", "for x in y : ", "=>", "<<EOT\n", "EOT\n", "resource a 'x/y@1' = {\n", "name: ", "'a'", "''",
-    "'''", "\n", "param a string\n", "var a = a\n", "az aks create ", "--pod-cidr ", "$A", "$(", "`\n", "\\\n", "# slash24:ignore S24-1\n",
-    "{", ",", "@x()\n", "locals {\n a = local.a\n}\n", "<b>", "\x00", "\ufeff", "=", "+", "-", "1", "null", "//", "/*", "*/", "cidrsubnet(", '"',
-    "if (", "A=", "$a = ", "@'\n", "module m 'x' = {\n", "Microsoft.ContainerService/managedClusters", "'Microsoft.Network/virtualNetworks@1'",
+    'resource "azurerm_kubernetes_cluster" "a" {\n', "network_profile {", "}\n", "pod_cidr = ", '"10.0.0.0/16"',
+    "${", "}", "[", "]", "(", ")", "?", ":", "!", "..", ".a", "[*]", "for x in y : ", "=>", "<<EOT\n", "EOT\n",
+    "resource a 'x/y@1' = {\n", "name: ", "'a'", "''", "'''", "\n", "param a string\n", "var a = a\n",
+    "az aks create ", "--pod-cidr ", "$A", "$(", "`\n", "\\\n", "# slash24:ignore S24-1\n", "{", ",", "@x()\n",
+    "locals {\n a = local.a\n}\n", "<b>", "\x00", "\ufeff", "=", "+", "-", "1", "null", "//", "/*", "*/",
+    "cidrsubnet(", '"', "if (", "A=", "$a = ", "@'\n", "module m 'x' = {\n",
+    "Microsoft.ContainerService/managedClusters", "'Microsoft.Network/virtualNetworks@1'",
 ]  # fmt: skip
 
 
@@ -56,9 +58,11 @@ def test_ten_megabytes_of_brackets_are_refused_and_not_followed(name: str, brack
 
 SMALL = 20_000
 DEEP = [
-    b"a = " + b"1+" * SMALL + b"1\n", b"x = " + b"a." * SMALL + b"b\n", b"var a = " + b"a ? " * SMALL, b"var x = " + b"!" * SMALL,
+    b"a = " + b"1+" * SMALL + b"1\n", b"x = " + b"a." * SMALL + b"b\n",
+    b"var a = " + b"a ? " * SMALL, b"var x = " + b"!" * SMALL,
     b"$(" * SMALL, b"<#" * SMALL, b'@"\n' * SMALL, b"'${" * SMALL, b"`" * SMALL, b"<<a\n" * SMALL, b"/*" * SMALL,
-    b"# slash24:ignore S24-111 x\n" * 2000, b"locals {\n" + b"".join(b"a%d = local.a%d\n" % (n, n + 1) for n in range(1000)) + b"}\n",
+    b"# slash24:ignore S24-111 x\n" * 2000,
+    b"locals {\n" + b"".join(b"a%d = local.a%d\n" % (n, n + 1) for n in range(1000)) + b"}\n",
     b"locals {\n" + b"".join(b'a%d = "${local.a%d}${local.a%d}"\n' % (n, n + 1, n + 1) for n in range(100)) + b"}\n"
     b'resource "azurerm_subnet" "x" {\n name = local.a0\n}\n',
     b"var a0 = 'x'\n" + b"".join(b"var a%d = '${a%d}${a%d}'\n" % (n + 1, n, n) for n in range(100))

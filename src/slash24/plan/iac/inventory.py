@@ -299,6 +299,11 @@ class _Reader:
         delegations = body.get("properties", "delegations")
         table = body.get("properties", "routeTable", "id")
         gateway = body.get("properties", "natGateway", "id")
+        group = body.get("properties", "networkSecurityGroup")
+        if group is not None:
+            self.unchecked.append(
+                Unchecked(group.place, f"the NSG of subnet {one.name} is not known: its rules are not read")
+            )
         unknown_ties = None if one.existing else ""
         yield SubnetFacts(
             id=_id(one.id),
@@ -307,6 +312,7 @@ class _Reader:
             route_table=table.text if table is not None else unknown_ties,
             default_route=self._default_route(inventory.routes(table.text)) if table is not None else unknown_ties,
             nat_gateway=gateway.text if gateway is not None else unknown_ties,
+            nsg=() if group is None and not one.existing else None,
         )
 
     def _default_route(self, routes: Sequence[Node] | None) -> str | None:

@@ -17,8 +17,12 @@ from slash24.errors import Slash24Error
 _COMMAND = Path(sys.executable).parent / "slash24"
 _HELP, _UP, _CREATE, _DOWN = "slash24 --help", "lab up, 3 nodes to Ready", "aks create, 2 nodes to Ready", "lab down"
 _TEN, _ROOTLESS_TEN = "lab up, 10 nodes to Ready", "the same without root"
+_HUNDRED, _HUNDRED_DOWN = "lab up, 100 nodes, 1,000 pods run", "lab down of those"
 #: Seconds; None where a figure is only told.
-GOALS = {_HELP: 0.15, _UP: 3.0, _CREATE: 3.0, _DOWN: None, _TEN: None, _ROOTLESS_TEN: None}
+GOALS = {_HELP: 0.15, _UP: 3.0, _CREATE: 3.0, _DOWN: None, _TEN: None, _ROOTLESS_TEN: None,
+         _HUNDRED: 10.0, _HUNDRED_DOWN: 5.0}  # fmt: skip
+#: So many of the rounds have the large lab.
+_LARGE_ROUNDS = 2
 
 
 class LabBenchError(Slash24Error):
@@ -56,7 +60,7 @@ def _home() -> Iterator[_Home]:
 def measure(rounds: int) -> list[Result]:
     """Time all commands once a round; return the medians."""
     seconds: dict[str, list[float]] = {name: [] for name in GOALS}
-    for _ in range(rounds):
+    for number in range(rounds):
         with _home() as home:
             seconds[_HELP].append(home.time("--help"))
             seconds[_UP].append(home.time("lab", "up", "--nodes", "3"))
@@ -67,6 +71,10 @@ def measure(rounds: int) -> list[Result]:
         for name, options in ((_TEN, ()), (_ROOTLESS_TEN, ("--rootless",))):
             with _home() as home:
                 seconds[name].append(home.time("lab", "up", "--nodes", "10", *options))
+        if number < _LARGE_ROUNDS:
+            with _home() as home:
+                seconds[_HUNDRED].append(home.time("lab", "up", "--nodes", "100", "--pods-per-node", "10"))
+                seconds[_HUNDRED_DOWN].append(home.time("lab", "down"))
     print(f"{rounds} rounds, each from nothing to nothing")
     rows: list[tuple[str, ...]] = [("seconds", "median", "lowest", "highest")]
     rows += [(name, *(f"{value:.2f}" for value in (median(v), min(v), max(v)))) for name, v in seconds.items()]

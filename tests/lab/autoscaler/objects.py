@@ -7,13 +7,16 @@ from slash24.lab.placement import NodeView, view_node
 Object = dict[str, Any]
 
 
-def node(name: str, *, pool: str = "np", places: int = 10, ready: str = "True", **spec: Any) -> Object:
+def node(name: str, *, pool: str = "np", places: int = 10, cpu: str = "4", ready: str = "True", **spec: Any) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {"name": name, "labels": {"agentpool": pool, "kubernetes.io/hostname": name}},
         "spec": spec,
-        "status": {"allocatable": {"pods": str(places)}, "conditions": [{"type": "Ready", "status": ready}]},
+        "status": {
+            "allocatable": {"pods": str(places), "cpu": cpu},
+            "conditions": [{"type": "Ready", "status": ready}],
+        },
     }
 
 

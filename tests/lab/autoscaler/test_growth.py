@@ -23,6 +23,19 @@ def test_a_pool_grows_by_the_nodes_that_the_pods_fill() -> None:
     assert growth.shown == "{aks-np-vmss 1->4 (max: 5)}"
 
 
+def test_what_pods_ask_for_fills_nodes_as_their_number_does() -> None:
+    asking: dict[str, Any] = {"containers": [{"name": "c", "resources": {"requests": {"cpu": "1500m"}}}]}
+    (growth,) = growths([pod(f"p{number}", **asking) for number in range(5)], [group(cpu="4")])
+    assert (growth.nodes, len(growth.pods)) == (3, 5)
+    assert growth.idle == pytest.approx(1 - (0.75 + 0.75 + 0.375) / 3)
+
+
+def test_a_pod_that_asks_for_more_than_a_fresh_node_has_grows_nothing() -> None:
+    greedy = pod("p", containers=[{"name": "c", "resources": {"requests": {"cpu": "5"}}}])
+    assert growths([greedy], [group(cpu="4")]) == []
+    assert why_none(greedy, [group(cpu="4")]) == "1 Insufficient cpu"
+
+
 @pytest.mark.parametrize(("ceiling", "spare", "nodes"), [(3, 99, 2), (9, 1, 1)])
 def test_it_grows_no_further_than_its_maximum_and_its_addresses(ceiling: int, spare: int, nodes: int) -> None:
     (growth,) = growths([pod(f"p{number}") for number in range(50)], [group(ceiling=ceiling, spare=spare)])

@@ -43,9 +43,7 @@ def find(nodes: Sequence[Object], pods: Sequence[Object], spare: int = 9, **sett
     by_node: dict[str, list[Object]] = {}
     for one in pods:
         by_node.setdefault(one["spec"]["nodeName"], []).append(one)
-    rooms = {
-        one["metadata"]["name"]: Room(view_node(one), len(by_node.get(one["metadata"]["name"], ()))) for one in nodes
-    }
+    rooms = {one["metadata"]["name"]: Room(view_node(one), by_node.get(one["metadata"]["name"], ())) for one in nodes}
     return candidates(nodes, by_node, rooms, {"np": spare}, AutoscalerProfile(**settings))
 
 

@@ -97,7 +97,7 @@ class Autoscaler:
         nodes = self._objects.list("nodes")
         pods = self._pods_by_node()
         rooms = {
-            node["metadata"]["name"]: Room(view_node(node), len(pods.get(node["metadata"]["name"], ())))
+            node["metadata"]["name"]: Room(view_node(node), pods.get(node["metadata"]["name"], ()))
             for node in nodes
             if is_ready(node)
         }

@@ -52,10 +52,20 @@ bench: build ## the ratios, side by side in one run (ONLY=part)
 golden: build ## rewrite the expected files; review them in the diff
 	@GOLDEN=rewrite $(BIN)/python -m pytest -q tests/dataplane tests/lab/test_fabric_script.py tests/cli/test_commands.py tests/cli/test_learn.py tests/docs/test_rules.py
 
+# Its 150 packages and their pins are kept away from ours, and out of the clone, so that it is installed once.
+AZ_VERSION := 2.91.0
+AZ := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/slash24/az-$(AZ_VERSION)
+$(AZ)/bin/az: | .venv/ready
+	@echo "slash24: installing azure-cli $(AZ_VERSION) in $(AZ)"
+	@$(BIN)/uv venv -q --clear --python $(PYTHON) $(AZ)
+	@$(BIN)/uv pip install -q --no-cache --python $(AZ)/bin/python azure-cli==$(AZ_VERSION)
+
+az: $(AZ)/bin/az ## the real az, in an environment of its own, for the tests that ask it
+
 lock: .venv/ready ## pin the newest dependencies that pyproject.toml allows
 	@$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock
 
 clean: ## remove what was built
 	@rm -rf .venv build dist src/slash24/bin
 
-.PHONY: help system build demo test kernel crashes check fmt bench golden lock clean
+.PHONY: help system build demo az test kernel crashes check fmt bench golden lock clean

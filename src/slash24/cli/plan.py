@@ -12,6 +12,7 @@ _COMMANDS = {
     "find": ("slash24.cli.plan_space:find", "Find free ranges, or how many nodes fit."),
     "forecast": ("slash24.cli.plan_space:forecast_growth", "Say when things are full at a growth."),
     "diff": ("slash24.cli.plan_space:diff", "Compare two plans, and say what AKS makes of the change."),
+    "emit": ("slash24.cli.plan_emit:emit", "Write the plan as az, Bicep, Terraform or ARM."),
     "map": ("slash24.cli.plan_space:draw", "Draw the address space."),
 }
 

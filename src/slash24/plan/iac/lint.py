@@ -86,6 +86,16 @@ def lint(files: Sequence[File], *, as_of: date | None = None, ignored: Iterable[
     )
 
 
+def read(files: Sequence[File]) -> Reading:
+    """Return what the files make, all of them taken together. Raises ReadError if one can't be read."""
+    units = list(_units(files))
+    for unit in units:
+        for one in unit.findings:
+            if one.finding.code == UNREADABLE:
+                raise ReadError(one.finding.message, one.place)
+    return Reading.together(unit.reading for unit in units)
+
+
 def _distinct(found: Iterable[Located]) -> list[Located]:
     """Return each finding once: a template is judged anew for each of its parameter files."""
     return list(dict.fromkeys(found))

@@ -11,7 +11,7 @@ from slash24.cli.main import root
 
 ROOT = Path(__file__).parents[2]
 #: These print something else than a result: a script, a session, a show.
-NO_OUTPUT = {"completion", "demo", "plan emit"}
+NO_OUTPUT = {"completion", "plan emit", "demo"}
 
 
 def commands(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:

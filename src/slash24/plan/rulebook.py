@@ -97,7 +97,11 @@ class _Registration:
         self._register(ask, judge.__doc__)
         return judge
 
-    def _register(self, ask: Callable[[ClusterRequest], Iterator[Verdict]], cause: str | None) -> None:
+    def of_files(self, cause: str) -> Rule:
+        """Register a rule that files break rather than plans: `lint` judges it, `examine` never. Return it."""
+        return self._register(lambda _: iter(()), cause)
+
+    def _register(self, ask: Callable[[ClusterRequest], Iterator[Verdict]], cause: str | None) -> Rule:
         versions = _RULES.setdefault(self.code, [])
         one = Rule(
             code=self.code, title=self.title, severity=self.severity, sources=self.sources, judge=ask,
@@ -108,6 +112,7 @@ class _Registration:
             raise ValueError(f"rule {self.code} is registered twice for the same days")
         versions.append(one)
         versions.sort(key=lambda version: version.since or date.min)
+        return one
 
 
 def _told(problems: Iterable[Problem]) -> Iterator[Verdict]:

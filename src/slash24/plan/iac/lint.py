@@ -9,18 +9,14 @@ from itertools import product
 
 from slash24.plan.finding import Finding, Severity
 from slash24.plan.iac import armtemplate, azscript, bicep, comments, hcl, jsontext, resource, terraform, tfplan
-from slash24.plan.iac.az_options import VERSION
 from slash24.plan.iac.expression import Expression
 from slash24.plan.iac.file import File, Kind
 from slash24.plan.iac.inventory import Found, Inventory
 from slash24.plan.iac.node import Place, ReadError
 from slash24.plan.iac.resource import Reading, Resource, Unchecked
-from slash24.plan.rulebook import examine
-from slash24.plan.source import AZ_READ, DOCS_READ
+from slash24.plan.rulebook import Rule, examine
+from slash24.plan.rules.files import BAD_IGNORE, REPLACED, UNKNOWN_OPTION, UNREADABLE
 
-UNREADABLE, UNKNOWN_OPTION, BAD_IGNORE, REPLACED = "S24-190", "S24-191", "S24-192", "S24-130"
-_AZ = f"azure-cli {VERSION}: the options of its commands"
-_PROVIDER = "https://github.com/hashicorp/terraform-provider-azurerm (kubernetes_cluster_resource.go, 69697b7f)"
 _CODE = re.compile(r"S24-\d{3}")
 _ORDER = {severity: index for index, severity in enumerate(Severity)}
 
@@ -91,7 +87,7 @@ def read(files: Sequence[File]) -> Reading:
     units = list(_units(files))
     for unit in units:
         for one in unit.findings:
-            if one.finding.code == UNREADABLE:
+            if one.finding.code == UNREADABLE.code:
                 raise ReadError(one.finding.message, one.place)
     return Reading.together(unit.reading for unit in units)
 
@@ -145,16 +141,16 @@ def _read(file: File, reader: Reader) -> Unit:
 
 def _unreadable(error: ReadError, what: str) -> Located:
     finding = _finding(
-        UNREADABLE, Severity.ERROR, f"this can't be read as {what}: {error.reason}",
-        why="nothing behind this line is judged", fix="mend the file, or leave it out", source="slash24's readers",
+        UNREADABLE, f"this can't be read as {what}: {error.reason}", why="nothing behind this line is judged",
+        fix="mend the file, or leave it out",
     )  # fmt: skip
     return Located(error.place, finding)
 
 
-def _finding(
-    code: str, severity: Severity, message: str, *, why: str, fix: str, source: str, as_of: date = DOCS_READ
-) -> Finding:
-    return Finding(code, severity, message, why, fix, "", "", "", as_of, source)
+def _finding(rule: Rule, message: str, *, why: str, fix: str, severity: Severity | None = None) -> Finding:
+    return Finding(
+        rule.code, severity or rule.severity, message, why, fix, "", "", "", rule.as_of, rule.sources[0].where
+    )
 
 
 def _terraform(folder: Sequence[File]) -> Iterable[Unit]:
@@ -178,14 +174,12 @@ def _script(file: File) -> Unit:
 def _unknown_option(one: azscript.UnknownOption) -> Located:
     finding = _finding(
         UNKNOWN_OPTION,
-        Severity.ERROR if one.near else Severity.WARNING,
         f"az {one.command} has no option {one.option}",
         why="az ends with exit code 2 and does nothing"
         if one.near
         else "an extension, such as aks-preview, may have it",
         fix=one.near or f"az extension add -n aks-preview, or leave {one.option} out",
-        source=_AZ,
-        as_of=AZ_READ,
+        severity=Severity.ERROR if one.near else Severity.WARNING,
     )
     return Located(one.place, finding)
 
@@ -202,12 +196,9 @@ def _replaced(one: tfplan.Replacement) -> Located:
     provider = f"azurerm {one.version}" if one.version else "the provider azurerm"
     finding = _finding(
         REPLACED,
-        Severity.ERROR,
         f"this plan destroys {one.address}" + (f" and makes it anew: {causes}" if one.causes else ""),
         why=f"{provider} can't change that in place; nodes, pods and addresses of the cluster go",
         fix="make the change by az aks update and then tell Terraform, or keep the old value",
-        source=_PROVIDER,
-        as_of=DOCS_READ,
     )
     return Located(one.place, finding)
 
@@ -312,17 +303,16 @@ def _without_ignored(
 
 
 def _bad_ignore(note: comments.Ignore, unjudged: frozenset[str]) -> Iterable[Finding]:
-    source = "docs/lint.md"
     if not note.valid:
         missing = "a code" if not note.codes else "a reason"
         yield _finding(
-            BAD_IGNORE, Severity.ERROR, f"slash24:ignore without {missing}", source=source,
+            BAD_IGNORE, f"slash24:ignore without {missing}", severity=Severity.ERROR,
             why="the next reader must know what is ignored and why", fix="# slash24:ignore S24-112 small pods only",
         )  # fmt: skip
         return
     for code in note.codes:
         if code not in note.used and code not in unjudged:
             yield _finding(
-                BAD_IGNORE, Severity.WARNING, f"slash24:ignore {code} ignores nothing", source=source,
+                BAD_IGNORE, f"slash24:ignore {code} ignores nothing",
                 why="what it was for has gone, or it stands at another line", fix="take the comment away",
             )  # fmt: skip

@@ -143,12 +143,14 @@ def test_a_lab_goes_without_a_trace_also_without_its_server_and_with_folders_tha
     assert [pid for pid in processes if process.started_at(pid) is not None] == []
 
 
-def test_when_the_holder_is_killed_all_of_the_lab_ends_with_it(new_lab: LabUnderTest) -> None:
+def test_when_the_holder_is_killed_all_of_the_lab_ends_with_it_and_can_be_booted_again(new_lab: LabUnderTest) -> None:
     new_lab.run("lab", "up", "--nodes", "1", "--quiet")
     processes = _processes_of(new_lab)
     os.kill(_holder(new_lab), signal.SIGKILL)
     assert eventually(lambda: [pid for pid in processes if process.started_at(pid) is not None] == [])
     assert "is running" in new_lab.run("lab", "status", code=3).stderr
+    new_lab.run("lab", "up", "--quiet")
+    new_lab.wait_until_ready()
     new_lab.down()
     assert new_lab.remains() == []
 

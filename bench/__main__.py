@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import dataplane, lab, plan, results
+from bench import dataplane, lab, lint, plan, results
 from bench.load import BUILD
 from bench.results import Result
 from slash24.errors import Slash24Error
@@ -13,6 +13,7 @@ from slash24.errors import Slash24Error
 PARTS: dict[str, Callable[[int, float], list[Result]]] = {
     "dataplane": dataplane.measure,
     "lab": lambda rounds, _: lab.measure(rounds),
+    "lint": lambda rounds, _: lint.measure(rounds),
     "plan": lambda rounds, _: plan.measure(rounds),
 }
 

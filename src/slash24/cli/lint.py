@@ -74,7 +74,7 @@ def lint(
     more = settings.get("ignore", [])
     if not isinstance(more, list):
         raise UsageError("slash24.toml: ignore is no list", fix='ignore = ["S24-112"]')
-    report = judge(sources.read(files), as_of=_day(as_of), ignored=[*ignored, *map(str, more)])
+    report = judge(sources.read(files), as_of=day_of(as_of), ignored=[*ignored, *map(str, more)])
     document = _document(report)
     _show(document, output, query, headers=not no_headers)
     if output == "table" and not quiet and not query:
@@ -93,7 +93,8 @@ def _settings() -> dict[str, Any]:
     return found
 
 
-def _day(text: str | None) -> date:
+def day_of(text: str | None) -> date:
+    """Return the day of `--as-of`, today without one. Raises UsageError."""
     try:
         return date.fromisoformat(text) if text else date.today()
     except ValueError as error:

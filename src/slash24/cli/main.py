@@ -14,6 +14,7 @@ from slash24.errors import Slash24Error
 _COMMANDS = {
     "demo": ("slash24.cli.demo:demo", "Build the article's cluster, send packets, show what they prove."),
     "plan": ("slash24.cli.plan:plan", "Sizes, proposals and checks of a cluster's addresses; offline, without root."),
+    "migrate": ("slash24.cli.migrate:migrate", "A move to another networking model, judged before it is made."),
     "lint": ("slash24.cli.lint:lint", "Find what Azure would refuse in az scripts, Terraform, Bicep and ARM JSON."),
     "explain": ("slash24.cli.explain:explain", "A rule, or a code that Azure answered: cause, source, fix."),
     "lab": ("slash24.cli.lab:lab", "A lab on this machine: up, down, status, shell, break, check, ..."),

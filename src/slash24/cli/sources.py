@@ -58,6 +58,6 @@ def _bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_JSON_BYTES + 1)
     except FileNotFoundError as error:
-        raise NotFoundError(f"there is no file {path}", fix="slash24 lint FILE... or a folder") from error
+        raise NotFoundError(f"there is no file {path}", fix="give a file or a folder that is there") from error
     except OSError as error:
         raise Slash24Error(f"{path} can't be read: {error.strerror}", fix="give a file that you may read") from error

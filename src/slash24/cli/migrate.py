@@ -166,7 +166,7 @@ def _show(ui: Ui, result: "Assessment", target: str) -> None:
         return
     nodes = sum(pool.count or 0 for pool in result.before.pools)
     click.echo(
-        f"{result.before.name}: {result.before.model} -> {target}, {len(result.before.pools)} pools, {nodes} nodes\n"
+        f"{result.before.name}: {result.before.model} -> {target}, pools: {len(result.before.pools)}, nodes: {nodes}\n"
     )
     ui.show(checks, _COLUMNS)
     for one in result.checks:

@@ -115,6 +115,13 @@ def test_any_plan_is_read_back_to_itself(
     assert meaning(reread(file, writer(blueprint(request, group="rg", location="x")))) == meaning(request)
 
 
+def test_a_network_that_only_the_plan_names_is_called_after_the_cluster() -> None:
+    drawn = blueprint(plan_of(vnet_id="/vnets/vnet", name="shop"), group="rg", location="x")
+    assert drawn.vnet == "vnet-shop"
+    resource = "/subscriptions/0/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/hub"
+    assert blueprint(plan_of(vnet_id=resource), group="rg", location="x").vnet == "hub"
+
+
 def test_values_that_a_language_would_read_as_code_are_written_as_text() -> None:
     request = plan_of(outbound_type="a'b\"c${d}%{e}\\f")
     for language, (name, writer) in WRITERS.items():

@@ -90,11 +90,13 @@ def blueprint(request: ClusterRequest, *, group: str, location: str) -> Blueprin
             values["networkProfile.podCidr"] = request.pod_ranges[0]
         values["networkProfile.serviceCidr"] = request.service_ranges[0]
     values["networkProfile.dnsServiceIP"] = request.dns_text
+    name = known(request.name, "the cluster's name")
+    _, is_azure_s, network = request.vnet_id.rpartition("/virtualNetworks/")
     return Blueprint(
         group=group,
         location=location,
-        name=known(request.name, "the cluster's name"),
-        vnet=request.vnet_id.rpartition("/virtualNetworks/")[2] or "vnet",
+        name=name,
+        vnet=network if is_azure_s else f"vnet-{name}",
         vnet_prefixes=tuple(str(prefix) for prefix in request.vnet_prefixes or [one.prefix for one in request.subnets]),
         subnets=tuple(SubnetPlan(one.name, str(one.prefix)) for one in request.subnets),
         values=values,

@@ -6,6 +6,7 @@ from textwrap import dedent
 import pytest
 
 from slash24.plan.finding import Severity
+from slash24.plan.iac.biceptext import parse
 from slash24.plan.iac.file import File
 from slash24.plan.iac.lint import LintReport, lint
 
@@ -301,3 +302,39 @@ def test_an_ignore_needs_a_reason_and_something_to_ignore() -> None:
 )
 def test_a_file_that_can_t_be_read_is_a_finding_at_its_line(name: str, text: str, line: int) -> None:
     assert found(of(name, text)) == [(line, "S24-201")]
+
+
+ON = "--network-plugin azure --network-plugin-mode overlay"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.sh", f"az aks create -n c -g rg {ON} --enable-addons virtual-node"),
+        ("a.tf", 'resource "azurerm_kubernetes_cluster" "c" {\n  name = "c"\n  aci_connector_linux {\n'
+                 '    subnet_name = "x"\n  }\n  network_profile {\n    network_plugin = "azure"\n'
+                 '    network_plugin_mode = "overlay"\n  }\n}'),
+        ("c.json", '{"name": "c", "agentPoolProfiles": [], "addonProfiles": {"aciConnectorLinux": {"enabled": true}},'
+                   '"networkProfile": {"networkPlugin": "azure", "networkPluginMode": "overlay"}}'),
+    ],
+)  # fmt: skip
+def test_add_ons_are_read_and_judged(name: str, text: str) -> None:
+    assert any("virtual" in one.finding.message.lower() for one in of(name, text).findings)
+
+
+@pytest.mark.parametrize("text", [BICEP, BICEP.replace("'demo'", "'''demo'''"), BICEP.replace("\n", "\n// x\n")])
+def test_the_parser_of_bicep_sees_the_declarations_that_tree_sitter_sees(text: str) -> None:
+    import tree_sitter_bicep
+    from tree_sitter import Language, Parser
+
+    source = dedent(text)
+    tree = Parser(Language(tree_sitter_bicep.language())).parse(source.encode())
+    assert not tree.root_node.has_error
+    seen = []
+    for node in tree.root_node.named_children:
+        names = [child for child in node.children if child.type == "identifier"]
+        if node.type.endswith("_declaration") and names and names[0].text:
+            seen.append((names[0].text.decode(), node.start_point[0] + 1))
+    declared, faults = parse(File("main.bicep", source.encode()))
+    assert faults == []
+    assert [(one.name, one.line) for one in declared] == seen

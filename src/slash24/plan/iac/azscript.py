@@ -308,6 +308,16 @@ def _cluster_body(call: _Call) -> Node:
         if found is not None:
             draft.put(path, found)
     _put(draft, "properties.", call, settings.CLUSTER)
+    for name in (call.listed("--enable-addons") or Node((), call.place)).items():
+        path = next((one.arm for one in settings.ADDONS if one.az == name.text), "")
+        if path:
+            draft.put(f"properties.{path}", Node(True, name.place))
+    for option, path in (
+        ("--node-provisioning-mode", "nodeProvisioningProfile.mode"),
+        ("--enable-static-egress-gateway", "networkProfile.staticEgressGatewayProfile.enabled"),
+    ):
+        if option in call.options:
+            draft.put(f"properties.{path}", call.get(option) or Node(True, call.places[option]))
     if "--assign-identity" in call.options:
         draft.put("identity.type", Node("UserAssigned", call.places["--assign-identity"]))
     elif call.name == "aks create":

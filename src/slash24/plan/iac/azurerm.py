@@ -82,6 +82,11 @@ def _cluster(attributes: Node) -> Iterator[Resource]:
     draft = Draft(attributes.place)
     _put_names(draft, attributes, "name", "location")
     _settings(draft, "properties.", attributes, settings.CLUSTER)
+    for one in settings.ADDONS:
+        found = _walk(attributes, one.terraform) if one.terraform else None
+        if found is not None and found.value != ():
+            block = isinstance(found.value, tuple | Mapping)  # a block that is there is an add-on that is on
+            draft.put(f"properties.{one.arm}", Node(True, found.place) if block else found)
     kind = _walk(attributes, "identity.type")
     if kind is not None:
         draft.put("identity.type", kind)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from slash24.core.addresses import IPNetwork, network_or_none
 from slash24.core.topology import resource_key
-from slash24.plan.iac import resource
+from slash24.plan.iac import resource, settings
 from slash24.plan.iac.node import Node, Place, text_of
 from slash24.plan.iac.resource import Resource, Unchecked, overlaid
 from slash24.plan.outbound import LoadBalancer, NatGateway
@@ -93,18 +93,10 @@ class Inventory:
 
     def _subnets_of(self, pools: Sequence[Node]) -> list[Resource]:
         """Return all subnets of the VNet that the pools are in, their own first."""
-        keys: list[str] = []
-        for pool in pools:
-            for name in ("vnetSubnetID", "podSubnetID"):
-                given = pool.get(name)
-                if given is not None:
-                    keys.append(resource_key(given.text))
-        own = [one for one in self._of(resource.SUBNET) if one.id in keys]
-        vnets = {one.id.rpartition("/subnets/")[0] for one in own} | {key.rpartition("/subnets/")[0] for key in keys}
-        others = [
-            one for one in self._of(resource.SUBNET) if one not in own and one.id.rpartition("/subnets/")[0] in vnets
-        ]
-        return own + others
+        keys = set(_subnets_named(pools))
+        vnets = {vnet_of(key) for key in keys}
+        near = [one for one in self._of(resource.SUBNET) if vnet_of(one.id) in vnets]
+        return sorted(near, key=lambda one: one.id not in keys)
 
     def routes(self, table: str) -> list[Node] | None:
         """Return the routes of a table that is made here, None if it isn't."""
@@ -113,6 +105,29 @@ class Inventory:
             return None
         routes = found.body.get("properties", "routes")
         return list(routes.items()) if routes is not None else []
+
+
+def vnet_of(subnet: str) -> str:
+    """Return the id of the VNet that a subnet is in; a VNet's own id is itself."""
+    return subnet.partition("/subnets/")[0]
+
+
+def subnet_ids(resources: Iterable[Resource]) -> Iterator[str]:
+    """Yield the keys of the subnets that pools of these clusters name."""
+    for one in resources:
+        if one.kind == resource.POOL:
+            yield from _subnets_named([_pool_node(one)])
+        elif one.kind == resource.CLUSTER:
+            listed = one.body.get("properties", "agentPoolProfiles")
+            yield from _subnets_named([] if listed is None or listed.unknown else list(listed.items()))
+
+
+def _subnets_named(pools: Iterable[Node]) -> Iterator[str]:
+    for pool in pools:
+        for name in ("vnetSubnetID", "podSubnetID"):
+            given = pool.get(name)
+            if given is not None:
+                yield resource_key(given.text)
 
 
 def _settled(resources: Iterable[Resource]) -> list[Resource]:
@@ -240,6 +255,7 @@ class _Reader:
             ip_families=tuple(family.lower() for family in families) if families is not None else None,
             kubernetes_version=self.text(body.get("properties", "kubernetesVersion"), "the Kubernetes version") or None,
             identity=self.text(body.get("identity", "type"), "the identity") or None,
+            addons=self._addons(body),
             outbound_type=self.text(at("outboundType"), "the outbound type"),
             load_balancer=LoadBalancer(
                 sku=self._word(at("loadBalancerSku"), "the load balancer's SKU"),
@@ -255,6 +271,18 @@ class _Reader:
             ),
             operation=Operation.UPDATE if one.change else Operation.CREATE,
         )
+
+    def _addons(self, body: Node) -> frozenset[str] | None:
+        """Return the add-ons that are on, None if one may be."""
+        found: set[str] = set()
+        for one in settings.ADDONS:
+            node = body.get("properties", *one.arm.split("."))
+            if node is not None and node.unknown:
+                self._hole(node, "the add-ons")
+                return None
+            if node is not None and node.text.lower() in ("true", "auto"):
+                found.add(one.az)
+        return frozenset(found)
 
     def _word(self, node: Node | None, what: str) -> str | None:
         found = self.text(node, what)

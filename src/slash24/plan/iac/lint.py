@@ -1,7 +1,7 @@
 """The linter: files in, findings out, each with its file and line; what could not be judged is told, never guessed."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
@@ -11,7 +11,7 @@ from slash24.plan.finding import Finding, Severity
 from slash24.plan.iac import armtemplate, azscript, bicep, comments, hcl, jsontext, resource, terraform, tfplan
 from slash24.plan.iac.expression import Expression
 from slash24.plan.iac.file import File, Kind
-from slash24.plan.iac.inventory import Found, Inventory
+from slash24.plan.iac.inventory import Found, Inventory, subnet_ids, vnet_of
 from slash24.plan.iac.node import Place, ReadError
 from slash24.plan.iac.resource import Reading, Resource, Unchecked
 from slash24.plan.rulebook import Rule, examine
@@ -59,9 +59,7 @@ def lint(files: Sequence[File], *, as_of: date | None = None, ignored: Iterable[
     as_of: judge by the rules as they stood on that day. ignored: codes that nobody wants to hear of.
     """
     units = list(_units(files))
-    shared = [
-        one for unit in units for one in unit.reading.resources if one.kind not in (resource.CLUSTER, resource.POOL)
-    ]
+    shared = _networks(units)
     found: list[Located] = []
     unchecked: set[Unchecked] = set()
     for unit in units:
@@ -97,12 +95,23 @@ def _distinct(found: Iterable[Located]) -> list[Located]:
     return list(dict.fromkeys(found))
 
 
-def _elsewhere(shared: Sequence[Resource], unit: Unit) -> list[Resource]:
-    """Return networks that other files make or show, of which this unit speaks without making them."""
+def _networks(units: Sequence[Unit]) -> dict[str, list[Resource]]:
+    """Return the networks that units make or show, by the VNet's id; one whose name has a hole is nobody else's."""
+    found: dict[str, list[Resource]] = {}
+    for unit in units:
+        for one in unit.reading.resources:
+            if one.kind in (resource.VNET, resource.SUBNET) and "<" not in one.id:
+                found.setdefault(vnet_of(one.id), []).append(one)
+    return found
+
+
+def _elsewhere(shared: Mapping[str, Sequence[Resource]], unit: Unit) -> Iterator[Resource]:
+    """Yield the networks of other units in which this one's pools are, and which it doesn't make."""
     own = {(one.kind, one.id) for one in unit.reading.resources if not one.existing}
-    return [
-        replace(one, existing=True) for one in shared if "<group>" not in one.id and (one.kind, one.id) not in own
-    ]  # fmt: skip
+    for vnet in {vnet_of(key) for key in subnet_ids(unit.reading.resources)}:
+        for one in shared.get(vnet, ()):
+            if (one.kind, one.id) not in own:
+                yield replace(one, existing=True)
 
 
 def _units(files: Sequence[File]) -> Iterable[Unit]:

@@ -82,6 +82,16 @@ CLUSTER = (
     ),
 )  # fmt: skip
 
+#: Add-ons that rules speak of (`plan.addons.Addon`): their names for `--enable-addons`, and what switches them on.
+ADDONS = (
+    Setting("addonProfiles.ingressApplicationGateway.enabled", "ingress-appgw", "ingress_application_gateway"),
+    Setting("addonProfiles.aciConnectorLinux.enabled", "virtual-node", "aci_connector_linux"),
+    Setting("addonProfiles.openServiceMesh.enabled", "open-service-mesh", "open_service_mesh_enabled"),
+    Setting("ingressProfile.webAppRouting.enabled", "web_application_routing", "web_app_routing"),
+    Setting("nodeProvisioningProfile.mode", "node-auto-provisioning", "node_provisioning_profile.mode"),
+    Setting("networkProfile.staticEgressGatewayProfile.enabled", "static-egress-gateway"),
+)
+
 POOL = (
     Setting("name", "--nodepool-name", "name"),
     Setting("count", "--node-count", "node_count", _NUMBER),

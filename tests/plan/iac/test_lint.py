@@ -338,3 +338,11 @@ def test_the_parser_of_bicep_sees_the_declarations_that_tree_sitter_sees(text: s
     declared, faults = parse(File("main.bicep", source.encode()))
     assert faults == []
     assert [(one.name, one.line) for one in declared] == seen
+
+
+def test_a_fix_is_in_the_words_of_its_file() -> None:
+    fixes = {one.finding.code: one.finding.fix for one in of("main.tf", TERRAFORM).findings}
+    assert fixes["S24-105"] == 'service_cidr = "10.0.0.0/16" dns_service_ip = "10.0.0.10"'
+    assert fixes["S24-112"].startswith("max_pods = 250 ")
+    (one,) = [one for one in of("main.bicep", BICEP).findings if one.finding.code == "S24-104"]
+    assert one.finding.fix.startswith("podCidr: '")

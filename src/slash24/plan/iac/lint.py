@@ -14,6 +14,7 @@ from slash24.plan.iac.file import File, Kind
 from slash24.plan.iac.inventory import Found, Inventory, subnet_ids, vnet_of
 from slash24.plan.iac.node import Place, ReadError
 from slash24.plan.iac.resource import Reading, Resource, Unchecked
+from slash24.plan.iac.wording import in_words_of
 from slash24.plan.rulebook import Rule, examine
 from slash24.plan.rules.files import BAD_IGNORE, REPLACED, UNKNOWN_OPTION, UNREADABLE
 
@@ -253,7 +254,7 @@ def _uses(values: File, template: File) -> bool:
 
 def _judged(found: Found, as_of: date | None) -> tuple[list[Located], set[Unchecked]]:
     report = examine(found.request, as_of=as_of)
-    located = [Located(_place(found, finding), finding) for finding in report.findings]
+    located = [_located(found, finding) for finding in report.findings]
     facts: dict[str, list[str]] = {}
     for one in report.unchecked:
         facts.setdefault(one.fact, []).append(one.code)
@@ -266,6 +267,12 @@ def _judged(found: Found, as_of: date | None) -> tuple[list[Located], set[Unchec
         else:
             holes[fact] = Unchecked(found.place, f"{fact} is not known; not judged: {rules}")
     return located, set(holes.values())
+
+
+def _located(found: Found, finding: Finding) -> Located:
+    place = _place(found, finding)
+    suffix = place.file.rpartition(".")[2].lower()
+    return Located(place, replace(finding, fix=in_words_of(suffix, finding.fix)))
 
 
 def _place(found: Found, finding: Finding) -> Place:

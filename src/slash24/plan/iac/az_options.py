@@ -1,6 +1,6 @@
 """The options of az's commands that make or change clusters and networks, as of azure-cli 2.91.0.
 
-A test compares them with the installed az, and `make golden` writes this file where the az of `make az` is.
+A test compares them with the az of `make az`, and says which are missing.
 """
 
 VERSION = "2.91.0"
